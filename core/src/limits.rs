@@ -1,0 +1,120 @@
+//! Every bound in the system, in one place. Each has a test that meets it.
+
+use std::time::Duration;
+
+/// Connections an endpoint holds at once, unless configured lower.
+pub const MAX_CONNECTIONS: usize = 65_536;
+/// Connections whose handshake is not complete, in all.
+pub const MAX_HALF_OPEN: usize = 1_024;
+/// Half-open connections above which Retry is asked for, with [`crate::config::Retry::UnderLoad`].
+pub const HALF_OPEN_BEFORE_RETRY: usize = 128;
+/// Half-open connections from one address (an IPv4 address, an IPv6 /64).
+pub const MAX_HALF_OPEN_PER_ADDRESS: usize = 64;
+/// How long a handshake may take.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a Retry token is good for.
+pub const RETRY_TOKEN_LIFETIME: Duration = Duration::from_secs(10);
+/// The smallest datagram that may carry a client's Initial (RFC 9000 section 14.1).
+pub const MIN_INITIAL_DATAGRAM: usize = 1_200;
+/// The longest datagram there is on UDP over IPv4.
+pub const MAX_DATAGRAM: usize = 65_527;
+/// Stateless answers (version negotiation, Retry, stateless reset) per second, all together.
+pub const STATELESS_ANSWERS_PER_SECOND: u32 = 1_000;
+/// Stateless answers waiting to be sent.
+pub const MAX_STATELESS_QUEUED: usize = 64;
+/// Connection ids that each side issues, and so paths that a connection can use at once.
+pub const ACTIVE_CONNECTION_IDS: u64 = 8;
+
+/// Media sessions at once on one connection.
+pub const MAX_SESSIONS: usize = 16;
+/// Streams a client may have open at once: the sessions, the control stream, and some that
+/// are closing.
+pub const MAX_PEER_STREAMS: u64 = 2 * MAX_SESSIONS as u64 + 1;
+/// Streams at once whose type has not arrived yet.
+pub const MAX_UNTYPED_STREAMS: usize = MAX_PEER_STREAMS as usize;
+/// What a media receiver buffers for one stream that its application does not read.
+pub const STREAM_WINDOW: u64 = 4 << 20;
+/// What a media receiver lets a peer send on a whole connection beyond what was read. Credit comes
+/// back when half of it has been used, so it is twice what every session together can hold
+/// unread: then all but one may stand still with a full window, and that one goes on.
+pub const CONNECTION_WINDOW: u64 = 2 * (MAX_SESSIONS as u64 + 1) * STREAM_WINDOW;
+/// What a server buffers for one stream of a client: small, since clients send little.
+pub const SERVER_STREAM_WINDOW: u64 = 64 << 10;
+/// What a server buffers for a whole connection.
+pub const SERVER_CONNECTION_WINDOW: u64 = 2 * (MAX_PEER_STREAMS + 1) * SERVER_STREAM_WINDOW;
+
+/// Events of one connection that wait for the application. At the limit the connection reads
+/// nothing more from its peer until some are taken.
+pub const MAX_EVENTS_QUEUED: usize = 256;
+/// The reason text of a close.
+pub const MAX_REASON: usize = 256;
+/// The body of a control message.
+pub const MAX_CONTROL_MESSAGE: usize = 16 << 10;
+/// Control bytes waiting to be sent on one connection.
+pub const MAX_CONTROL_QUEUED: usize = 64 << 10;
+/// Listings and pings a side has under way.
+pub const MAX_REQUESTS: usize = 64;
+/// The name of the program in HELLO.
+pub const MAX_AGENT: usize = 128;
+/// Entries in one page of a listing.
+pub const MAX_LISTING_PAGE: usize = 64;
+/// Entries of a catalogue.
+pub const MAX_CATALOGUE: usize = 65_536;
+/// The name of a catalogue entry, in bytes.
+pub const MAX_NAME: usize = 128;
+/// The media type of a catalogue entry, in bytes.
+pub const MAX_KIND: usize = 64;
+
+/// The body of any media PDU other than a chunk.
+pub const MAX_PDU_BODY: usize = 16 << 10;
+/// The codec or profile name of OPEN_STREAM, in bytes.
+pub const MAX_CODEC: usize = 256;
+/// The payload of a chunk.
+pub const MAX_CHUNK: u32 = 4 << 20;
+/// The smallest chunk size that can be negotiated.
+pub const MIN_CHUNK: u32 = 1 << 10;
+/// The chunk size if nobody asks for another.
+pub const DEFAULT_CHUNK: u32 = 64 << 10;
+/// The bitrate if nobody asks for another, in bit/s.
+pub const DEFAULT_BITRATE: u32 = 500_000;
+/// The highest bitrate granted, unless configured otherwise: enough for a Blu-ray disc.
+pub const DEFAULT_MAX_BITRATE: u32 = 50_000_000;
+/// Seconds between heartbeats if nobody asks for another.
+pub const DEFAULT_KEEPALIVE: u32 = 5;
+/// Seconds of silence that end a session, if nobody asks for another.
+pub const DEFAULT_SESSION_TIMEOUT: u32 = 30;
+/// PDUs of one session that had to be ignored, before it is ended.
+pub const MAX_IGNORED: u32 = 1_024;
+/// Bytes asked of the application at once for one session.
+pub const MAX_WANTED: usize = 1 << 20;
+/// Bytes an unpaced session asks for at once (or a chunk, if that is more): enough to be worth a
+/// read, and little enough to stay in a processor's cache until it is sent.
+pub const WANTED_UNPACED: usize = 256 << 10;
+/// Bytes of one sending session that are asked for or held: two requests, so that one is read
+/// while the other is sent.
+pub const MAX_SUPPLIED: usize = 2 * MAX_WANTED;
+
+/// Datagrams a driver takes from a socket in one turn before it looks at anything else.
+pub const RECEIVE_BATCHES_PER_TURN: usize = 32;
+/// Sends of a driver in one turn before it looks at anything else.
+pub const SENDS_PER_TURN: usize = 256;
+/// Commands waiting in a driver's inbox.
+pub const MAX_COMMANDS: usize = 1_024;
+/// The longest run of datagrams handed to a socket at once (UDP over IPv4, with headers).
+pub const MAX_SEGMENTED: usize = 65_507;
+/// Datagrams in such a run.
+pub const MAX_SEGMENTS: usize = 64;
+
+const _: () = {
+    assert!(CONNECTION_WINDOW > 2 * MAX_SESSIONS as u64 * STREAM_WINDOW);
+    assert!(SERVER_CONNECTION_WINDOW > 2 * MAX_PEER_STREAMS * SERVER_STREAM_WINDOW);
+    assert!(STREAM_WINDOW > MAX_CHUNK as u64 / 2);
+    assert!(MAX_SUPPLIED >= 2 * DEFAULT_CHUNK as usize);
+    assert!(WANTED_UNPACED <= MAX_WANTED);
+    assert!(MAX_CONTROL_MESSAGE <= MAX_CONTROL_QUEUED);
+    assert!(MAX_NAME + MAX_CODEC < MAX_PDU_BODY);
+    assert!(MAX_LISTING_PAGE * (MAX_NAME + MAX_KIND + 32) < MAX_CONTROL_MESSAGE);
+    assert!(MAX_WANTED <= MAX_CHUNK as usize && MAX_SUPPLIED == 2 * MAX_WANTED);
+    assert!(HALF_OPEN_BEFORE_RETRY < MAX_HALF_OPEN);
+    assert!(MAX_SEGMENTED <= MAX_DATAGRAM);
+};

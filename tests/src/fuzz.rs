@@ -1,0 +1,32 @@
+//! What the fuzz targets do with one input. Each body is a plain function of bytes, so that the
+//! coverage-guided targets in `tests/fuzz` and the seeded mutations in `tests/tests/fuzz_smoke.rs`
+//! run the same code. A body panics if a rule is broken; any input at all is allowed.
+//!
+//! This file is a module of two crates: it names the core, and the certificates beside it.
+
+#[path = "fuzz/codecs.rs"]
+mod codecs;
+#[path = "fuzz/datagrams.rs"]
+mod datagrams;
+#[path = "fuzz/fake.rs"]
+mod fake;
+#[path = "fuzz/input.rs"]
+mod input;
+#[path = "fuzz/streams.rs"]
+mod streams;
+
+pub use codecs::{control, media_pdu, varint};
+pub use datagrams::datagrams;
+pub use streams::streams;
+
+/// A target: its name, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 5] = [
+    ("varint", varint),
+    ("media_pdu", media_pdu),
+    ("control", control),
+    ("streams", streams),
+    ("datagrams", datagrams),
+];

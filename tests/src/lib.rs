@@ -1,0 +1,24 @@
+//! What the tests are made of: an emulated link, virtual time, certificates, a pair of endpoints,
+//! and the oracles that judge them.
+//!
+//! Nothing here ships. Failures panic with a message that says what was expected, since that is
+//! what a test is for.
+
+pub mod apps;
+pub mod bench;
+pub mod cert;
+pub mod content;
+pub mod fuzz;
+pub mod link;
+pub mod oracle;
+pub mod pair;
+pub mod programs;
+pub mod rogue;
+pub mod seeds;
+pub mod source;
+pub mod stack;
+pub mod std_driver;
+pub mod virtual_clock;
+
+#[doc(hidden)]
+pub use libc;

@@ -1,0 +1,219 @@
+//! Moves time from one thing that happens to the next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anabranch_core::{ConnId, Event, Instant, Path};
+
+use super::host::{Outgoing, Step};
+use super::{Pair, SERVER};
+use crate::oracle::Who;
+
+/// Datagrams whose pacing time has not come, in order of time.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    waiting: BTreeMap<(Instant, u64), (Sender, Outgoing)>,
+    next_number: u64,
+}
+
+/// Who sent a datagram: the server, or the client behind a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    Server,
+    Wire(usize),
+}
+
+impl Held {
+    fn put(&mut self, at: Instant, sender: Sender, outgoing: Outgoing) {
+        self.waiting.insert((at, self.next_number), (sender, outgoing));
+        self.next_number += 1;
+    }
+
+    fn take(&mut self, now: Instant) -> Option<(Sender, Outgoing)> {
+        self.waiting.first_entry().filter(|entry| entry.key().0 <= now).map(|entry| entry.remove())
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.waiting.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// A host is gone, and what it held back too.
+    pub(super) fn forget(&mut self, who: Who) {
+        let gone = match who {
+            Who::Server => Sender::Server,
+            Who::Client(n) => Sender::Wire(n),
+        };
+        self.waiting.retain(|_, (sender, _)| *sender != gone);
+    }
+}
+
+/// More outputs of one host at one point in time are taken for an endless loop.
+const MAX_OUTPUTS: usize = 200_000;
+/// More wake-ups in a row without time passing are taken for an endless loop.
+const MAX_WAKES: usize = 1_000;
+
+impl Pair {
+    /// Runs until `done`, for `limit` of virtual time at most. Says whether it is done.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        let mut stuck = 0;
+        self.settle();
+        while !done(self) {
+            let Some(next) = self.next_time().filter(|next| *next <= end) else {
+                self.now = end;
+                self.clock.set(end);
+                return done(self);
+            };
+            stuck = if next > self.now { 0 } else { stuck + 1 };
+            assert!(stuck < MAX_WAKES, "time stands still at {:?}", self.now);
+            self.now = next.max(self.now);
+            self.advance();
+            self.settle();
+        }
+        true
+    }
+
+    /// Runs until `done`.
+    ///
+    /// # Panics
+    /// If that takes longer than `limit`, with what was waited for.
+    #[track_caller]
+    pub fn must(&mut self, what: &str, limit: Duration, done: impl FnMut(&Self) -> bool) {
+        let start = self.now;
+        if !self.run_until(limit, done) {
+            let told: Vec<_> = self.told(Who::Client(0)).iter().rev().take(5).collect();
+            panic!("{what}: not within {limit:?} from {start:?}. Client 0 last told {told:?}");
+        }
+    }
+
+    /// Runs for this long.
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    /// When something happens next.
+    fn next_time(&self) -> Option<Instant> {
+        let links = self.wires.iter().flat_map(|wire| [wire.up.next(), wire.down.next()]);
+        let clients = self.clients.iter().map(|node| node.wake);
+        let rogues = self.rogues.iter().map(|rogue| rogue.deadline());
+        links
+            .chain(clients)
+            .chain(rogues)
+            .chain([self.held.next(), self.server.wake, self.server_app.next()])
+            .flatten()
+            .min()
+    }
+
+    /// Everything that is due at the present time happens.
+    fn advance(&mut self) {
+        let now = self.now;
+        self.clock.set(now);
+        while let Some((sender, outgoing)) = self.held.take(now) {
+            self.put_on_wire(sender, outgoing);
+        }
+        for n in 0..self.wires.len() {
+            while let Some(delivery) = self.wires[n].up.poll(now) {
+                let path = Path { local: delivery.path.remote, remote: delivery.path.local };
+                let mut bytes = delivery.bytes;
+                self.server.receive(now, path, delivery.ecn, &mut bytes);
+            }
+            while let Some(delivery) = self.wires[n].down.poll(now) {
+                let Some(own) = self.wires[n].inward(delivery.path.remote) else { continue };
+                let path = Path { local: own, remote: delivery.path.local };
+                let mut bytes = delivery.bytes;
+                match n.checked_sub(self.clients.len()) {
+                    None => self.clients[n].receive(now, path, delivery.ecn, &mut bytes),
+                    Some(rogue) => self.rogues[rogue].receive(now, path, &mut bytes),
+                }
+            }
+        }
+        for node in self.clients.iter_mut().chain([&mut self.server]) {
+            if node.wake.is_some_and(|wake| wake <= now) {
+                node.endpoint.handle_timeout(now);
+            }
+        }
+        for rogue in &mut self.rogues {
+            rogue.expire(now);
+        }
+        self.server_app.on_time(&mut self.server.endpoint, now);
+    }
+
+    /// Every host does all it can do at the present time.
+    pub fn settle(&mut self) {
+        self.clock.set(self.now);
+        self.drain(Who::Server);
+        for n in 0..self.clients.len() {
+            self.drain(Who::Client(n));
+        }
+        for n in 0..self.rogues.len() {
+            let mut out = Vec::new();
+            self.rogues[n].drain(self.now, &mut out);
+            self.dispatch(Sender::Wire(self.clients.len() + n), out);
+        }
+        self.server_app.check(&mut self.server.endpoint, self.now);
+    }
+
+    fn drain(&mut self, who: Who) {
+        let sender = match who {
+            Who::Server => Sender::Server,
+            Who::Client(n) => Sender::Wire(n),
+        };
+        let mut out = Vec::new();
+        for outputs in 0.. {
+            assert!(outputs < MAX_OUTPUTS, "{who:?} never waits");
+            match self.node(who).step(&mut out) {
+                Step::Sent => self.dispatch(sender, std::mem::take(&mut out)),
+                Step::Told(conn, event) => self.tell(who, conn, &event),
+                Step::Waits => return,
+            }
+        }
+    }
+
+    fn tell(&mut self, who: Who, conn: ConnId, event: &Event) {
+        let now = self.now;
+        let node = self.node(who);
+        node.lifecycle.event(conn, event);
+        node.told.push((now, conn, event.clone()));
+        match who {
+            Who::Server => {
+                self.server_app.on_event(&mut self.server.endpoint, now, conn, event);
+            }
+            Who::Client(n) => {
+                let endpoint = &mut self.clients[n].endpoint;
+                self.client_apps[n].on_event(endpoint, now, conn, event);
+            }
+        }
+    }
+
+    fn dispatch(&mut self, sender: Sender, out: Vec<Outgoing>) {
+        for outgoing in out {
+            match outgoing.at.filter(|at| *at > self.now) {
+                Some(at) => self.held.put(at, sender, outgoing),
+                None => self.put_on_wire(sender, outgoing),
+            }
+        }
+    }
+
+    fn put_on_wire(&mut self, sender: Sender, outgoing: Outgoing) {
+        let Outgoing { path, ecn, bytes, .. } = outgoing;
+        match sender {
+            Sender::Wire(n) => {
+                let wire = &mut self.wires[n];
+                // Translated on the way out: the server sees the outside.
+                if let Some(seen) = wire.outward(path.local)
+                    && path.remote == SERVER
+                {
+                    wire.up.send(self.now, Path { local: seen, ..path }, ecn, bytes);
+                }
+            }
+            Sender::Server => {
+                assert_eq!(path.local, SERVER, "the server sends from its address");
+                let owner = self.wires.iter_mut().find(|wire| wire.inward(path.remote).is_some());
+                match owner {
+                    Some(wire) => wire.down.send(self.now, path, ecn, bytes),
+                    None => self.strays.entry(path.remote).or_default().datagrams.push(bytes),
+                }
+            }
+        }
+    }
+}
