@@ -23,13 +23,33 @@ pub enum Code {
     Cancelled,
     /// The source of the bytes failed.
     SourceFailed,
+    /// A file has changed while it was sent.
+    SourceChanged,
+    /// Bytes are not what their hash says.
+    Integrity,
+    /// A name that cannot be used.
+    BadName,
+    /// The disk is full, or a quota is used up.
+    NoSpace,
+    /// No such file.
+    NotFound,
+    /// The file is there, and must not be replaced.
+    Exists,
+    /// A lack of permission.
+    Denied,
+    /// Reading or writing a file failed.
+    Io,
+    /// Something that this version cannot do.
+    Unsupported,
+    /// Larger than can be.
+    TooLarge,
     /// A code that this version does not know.
     Other(u64),
 }
 
 impl Code {
     /// Every code with a name.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 20] = [
         Self::None,
         Self::Internal,
         Self::Violation,
@@ -40,6 +60,16 @@ impl Code {
         Self::Refused,
         Self::Cancelled,
         Self::SourceFailed,
+        Self::SourceChanged,
+        Self::Integrity,
+        Self::BadName,
+        Self::NoSpace,
+        Self::NotFound,
+        Self::Exists,
+        Self::Denied,
+        Self::Io,
+        Self::Unsupported,
+        Self::TooLarge,
     ];
 
     /// The number on the wire.
@@ -56,6 +86,16 @@ impl Code {
             Self::Refused => 7,
             Self::Cancelled => 8,
             Self::SourceFailed => 9,
+            Self::SourceChanged => 32,
+            Self::Integrity => 33,
+            Self::BadName => 34,
+            Self::NoSpace => 35,
+            Self::NotFound => 36,
+            Self::Exists => 37,
+            Self::Denied => 38,
+            Self::Io => 39,
+            Self::Unsupported => 40,
+            Self::TooLarge => 41,
             Self::Other(code) => code,
         }
     }
@@ -80,6 +120,16 @@ impl std::fmt::Display for Code {
             Self::Refused => "refused",
             Self::Cancelled => "cancelled",
             Self::SourceFailed => "source failed",
+            Self::SourceChanged => "source changed",
+            Self::Integrity => "integrity error",
+            Self::BadName => "unusable name",
+            Self::NoSpace => "no space left",
+            Self::NotFound => "not found",
+            Self::Exists => "exists already",
+            Self::Denied => "permission denied",
+            Self::Io => "input or output failed",
+            Self::Unsupported => "not supported",
+            Self::TooLarge => "too large",
             Self::Other(code) => return write!(f, "error code {code}"),
         };
         f.write_str(words)

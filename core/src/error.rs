@@ -116,6 +116,29 @@ pub enum Violation {
     HelloOrder,
     /// A stream of a kind that its opener may not open (AB-S2).
     StreamDirection,
+    /// A message of a file control stream that is longer than allowed (AB-F4).
+    FileTooLong(u64),
+    /// A message of a file control stream that cannot be parsed (AB-F4).
+    FileMalformed {
+        /// The message's type.
+        kind: u64,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A message of this type that has no place where it came (AB-F5).
+    FileOrder(u64),
+    /// A file control stream or a block that ends too early (AB-F5).
+    FileTruncated,
+    /// Another transfer than was asked for (AB-F14).
+    FileToken,
+    /// A file or piece that was not announced, not wanted, not sent, or that is there (AB-F5).
+    FileRange,
+    /// The head of a block that cannot be parsed (AB-F9).
+    FileBlock(&'static str),
+    /// More at once than allowed (AB-F5).
+    FileLimit(&'static str),
+    /// Both sides do not agree on what was transferred (AB-F27).
+    FileDigest,
 }
 
 impl Violation {
@@ -123,7 +146,11 @@ impl Violation {
     #[must_use]
     pub const fn code(self) -> Code {
         match self {
-            Self::PduTooLong { .. } | Self::TooManyIgnored | Self::ControlTooLong(_) => Code::Limit,
+            Self::PduTooLong { .. }
+            | Self::TooManyIgnored
+            | Self::ControlTooLong(_)
+            | Self::FileTooLong(_)
+            | Self::FileLimit(_) => Code::Limit,
             Self::PduVersion(_)
             | Self::PduMalformed { .. }
             | Self::ChunkLength
@@ -134,7 +161,14 @@ impl Violation {
             | Self::ControlClosed
             | Self::NoCommonVersion
             | Self::HelloOrder
-            | Self::StreamDirection => Code::Violation,
+            | Self::StreamDirection
+            | Self::FileMalformed { .. }
+            | Self::FileOrder(_)
+            | Self::FileTruncated
+            | Self::FileToken
+            | Self::FileRange
+            | Self::FileBlock(_)
+            | Self::FileDigest => Code::Violation,
         }
     }
 }
@@ -160,6 +194,17 @@ impl fmt::Display for Violation {
             Self::NoCommonVersion => f.write_str("no protocol version in common"),
             Self::HelloOrder => f.write_str("HELLO missing or repeated"),
             Self::StreamDirection => f.write_str("stream of a kind its opener may not open"),
+            Self::FileTooLong(len) => write!(f, "file message of {len} bytes"),
+            Self::FileMalformed { kind, why } => {
+                write!(f, "malformed file message type {kind}: {why}")
+            }
+            Self::FileOrder(kind) => write!(f, "file message type {kind} out of place"),
+            Self::FileTruncated => f.write_str("file stream ended too early"),
+            Self::FileToken => f.write_str("another transfer than was asked for"),
+            Self::FileRange => f.write_str("a file or piece that has no place there"),
+            Self::FileBlock(why) => write!(f, "malformed block: {why}"),
+            Self::FileLimit(what) => write!(f, "too many {what}"),
+            Self::FileDigest => f.write_str("the transfer's digest differs"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::Why;
 use crate::id::{RequestId, SessionId};
 use crate::io::Path;
-use crate::session::media;
+use crate::session::{files, media};
 
 /// Which protocol a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +96,8 @@ pub enum Event {
     Listing(Listing),
     /// Something happened in a media session.
     Media(SessionId, media::Event),
+    /// Something happened in a file transfer, or in a question about files.
+    Files(SessionId, files::Event),
     /// The connection is over. Its id and its sessions are gone.
     Closed(Why),
 }

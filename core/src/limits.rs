@@ -27,9 +27,9 @@ pub const ACTIVE_CONNECTION_IDS: u64 = 8;
 
 /// Media sessions at once on one connection.
 pub const MAX_SESSIONS: usize = 16;
-/// Streams a client may have open at once: the sessions, the control stream, and some that
-/// are closing.
-pub const MAX_PEER_STREAMS: u64 = 2 * MAX_SESSIONS as u64 + 1;
+/// Streams a client may have open at once: the sessions, the control stream, some that are
+/// closing, and file transfers.
+pub const MAX_PEER_STREAMS: u64 = 2 * MAX_SESSIONS as u64 + 1 + MAX_TRANSFERS as u64;
 /// Streams at once whose type has not arrived yet.
 pub const MAX_UNTYPED_STREAMS: usize = MAX_PEER_STREAMS as usize;
 /// What a media receiver buffers for one stream that its application does not read.
@@ -37,11 +37,13 @@ pub const STREAM_WINDOW: u64 = 4 << 20;
 /// What a media receiver lets a peer send on a whole connection beyond what was read. Credit comes
 /// back when half of it has been used, so it is twice what every session together can hold
 /// unread: then all but one may stand still with a full window, and that one goes on.
-pub const CONNECTION_WINDOW: u64 = 2 * (MAX_SESSIONS as u64 + 1) * STREAM_WINDOW;
+pub const CONNECTION_WINDOW: u64 =
+    2 * ((MAX_SESSIONS as u64 + 1) * STREAM_WINDOW + MAX_FILE_WINDOW);
 /// What a server buffers for one stream of a client: small, since clients send little.
 pub const SERVER_STREAM_WINDOW: u64 = 64 << 10;
 /// What a server buffers for a whole connection.
-pub const SERVER_CONNECTION_WINDOW: u64 = 2 * (MAX_PEER_STREAMS + 1) * SERVER_STREAM_WINDOW;
+pub const SERVER_CONNECTION_WINDOW: u64 =
+    2 * ((MAX_PEER_STREAMS + 1) * SERVER_STREAM_WINDOW + MAX_FILE_WINDOW);
 
 /// Events of one connection that wait for the application. At the limit the connection reads
 /// nothing more from its peer until some are taken.
@@ -94,6 +96,64 @@ pub const WANTED_UNPACED: usize = 256 << 10;
 /// while the other is sent.
 pub const MAX_SUPPLIED: usize = 2 * MAX_WANTED;
 
+/// File transfers and questions about files at once on one connection.
+pub const MAX_TRANSFERS: usize = 16;
+/// Data streams of one transfer at once.
+pub const MAX_DATA_STREAMS: usize = 16;
+/// Data streams of one transfer, unless more are asked for.
+pub const MAX_AUTO_STREAMS: usize = 8;
+/// Data streams that a peer may have open at once, of all transfers.
+pub const MAX_PEER_DATA_STREAMS: u64 = 2 * MAX_DATA_STREAMS as u64;
+/// What a receiver buffers for a data stream at first. It grows to [`STREAM_WINDOW`] while its
+/// application reads as fast as the bytes come.
+pub const DATA_STREAM_WINDOW: u64 = 256 << 10;
+/// The lowest rank of a transfer.
+pub const MAX_TRANSFER_RANK: u8 = 15;
+/// The body of a message of a file control stream.
+pub const MAX_FILE_MESSAGE: usize = 16 << 10;
+/// Bytes of such messages that wait to be sent: above it, nothing more is read from the peer.
+pub const MAX_FILE_QUEUED: usize = 256 << 10;
+/// Entries of one transfer.
+pub const MAX_ENTRIES: usize = 1 << 24;
+/// Entries of one transfer that are announced and not dealt with.
+pub const MAX_OPEN_ENTRIES: usize = 4_096;
+/// Pieces of one transfer that are sent and not acknowledged.
+pub const MAX_OPEN_PIECES: usize = 4_096;
+/// The size of a piece, if nothing asks for another.
+pub const DEFAULT_PIECE: u32 = 1 << 20;
+/// The smallest size of the pieces of a file.
+pub const MIN_PIECE: u32 = 64 << 10;
+/// The largest size of the pieces of a file.
+pub const MAX_PIECE: u32 = 16 << 20;
+/// Pieces of one file.
+pub const MAX_PIECES: u64 = 1 << 20;
+/// Bytes of one file.
+pub const MAX_FILE: u64 = MAX_PIECES * MAX_PIECE as u64;
+/// How often a piece may arrive wrong, before its file is given up.
+pub const MAX_PIECE_TRIES: u32 = 3;
+/// Pieces of one file that are wrong at once, before it is given up.
+pub const MAX_WRONG_PIECES: usize = 64;
+/// Ranges of pieces that a receiver can say it has of one file.
+pub const MAX_HAVES: usize = 32;
+/// Bytes of a transfer that may be on their way, unless a receiver allows others.
+pub const DEFAULT_FILE_WINDOW: u64 = 16 << 20;
+/// The least a receiver can allow.
+pub const MIN_FILE_WINDOW: u64 = 64 << 10;
+/// The most a receiver can allow.
+pub const MAX_FILE_WINDOW: u64 = 64 << 20;
+/// Bytes of a transfer that are on their way at first.
+pub const FIRST_FILE_WINDOW: u64 = 2 << 20;
+/// The path of a file, in bytes.
+pub const MAX_PATH: usize = 4_095;
+/// One component of a path, in bytes.
+pub const MAX_PATH_COMPONENT: usize = 255;
+/// Components of a path.
+pub const MAX_PATH_DEPTH: usize = 128;
+/// Names in one request for files, or for their removal.
+pub const MAX_REQUEST_NAMES: usize = 64;
+/// What a transfer is, for people, in bytes.
+pub const MAX_LABEL: usize = 128;
+
 /// Datagrams a driver takes from a socket in one turn before it looks at anything else.
 pub const RECEIVE_BATCHES_PER_TURN: usize = 32;
 /// Sends of a driver in one turn before it looks at anything else.
@@ -115,6 +175,9 @@ const _: () = {
     assert!(MAX_NAME + MAX_CODEC < MAX_PDU_BODY);
     assert!(MAX_LISTING_PAGE * (MAX_NAME + MAX_KIND + 32) < MAX_CONTROL_MESSAGE);
     assert!(MAX_WANTED <= MAX_CHUNK as usize && MAX_SUPPLIED == 2 * MAX_WANTED);
+    assert!(MAX_FILE_MESSAGE > 2 * (MAX_PATH + 512) && MAX_FILE_MESSAGE <= MAX_FILE_QUEUED);
+    assert!(MAX_FILE_WINDOW >= 2 * MAX_PIECE as u64 && FIRST_FILE_WINDOW <= DEFAULT_FILE_WINDOW);
+    assert!(MAX_TRANSFER_RANK < u8::MAX - 200);
     assert!(HALF_OPEN_BEFORE_RETRY < MAX_HALF_OPEN);
     assert!(MAX_SEGMENTED <= MAX_DATAGRAM);
 };

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::session::files::state::{receiver, sender};
 use crate::session::media;
 
 /// What a state machine answers to an input.
@@ -89,6 +90,12 @@ pub fn drawings() -> Vec<Drawing> {
         draw::<crate::conn::state::State>("connection"),
         draw::<media::client::state::State>("media-client"),
         draw::<media::server::state::State>("media-server"),
+        draw::<sender::State>("file-sender"),
+        draw::<sender::FileState>("file-sender-file"),
+        draw::<sender::PieceState>("file-sender-piece"),
+        draw::<receiver::State>("file-receiver"),
+        draw::<receiver::FileState>("file-receiver-file"),
+        draw::<receiver::PieceState>("file-receiver-piece"),
     ]
 }
 

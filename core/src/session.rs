@@ -1,10 +1,12 @@
 //! Sessions: what runs inside a connection. A closed enum, each kind with the same entry points
 //! and one concrete context.
 
+pub mod files;
 pub mod media;
 
 use std::collections::VecDeque;
 
+use files::Transfer;
 use media::client::Client;
 use media::server::Server;
 
@@ -33,6 +35,17 @@ pub(crate) struct Cx<'a> {
     pub(crate) policy: &'a MediaPolicy,
     /// The endpoint is shutting down: refuse what is new.
     pub(crate) draining: bool,
+    /// Streams that sessions have opened or are through with, for the connection to note.
+    pub(crate) streams: &'a mut Vec<Claim>,
+}
+
+/// What a session has done with a stream beyond its first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Its signals are for this session.
+    Own(StreamId, SessionId),
+    /// Nobody wants its signals any more.
+    Free(StreamId),
 }
 
 /// A session of any service, in any role. A new service is one folder, and one arm in each of
@@ -42,6 +55,8 @@ pub(crate) enum Session {
     MediaClient(Box<Client>),
     /// Sends media.
     MediaServer(Box<Server>),
+    /// Sends or receives files, or asks about them.
+    Files(Transfer),
 }
 
 impl Session {
@@ -61,19 +76,37 @@ impl Session {
         Self::MediaServer(Box::new(Server::new(id, stream, &[], cx)))
     }
 
-    /// Its stream has something to read.
-    pub(crate) fn on_readable(&mut self, cx: &mut Cx<'_>) {
+    /// One of its streams has something to read.
+    pub(crate) fn on_readable(&mut self, stream: StreamId, cx: &mut Cx<'_>) {
         match self {
             Self::MediaClient(client) => client.on_readable(cx),
             Self::MediaServer(server) => server.on_readable(cx),
+            Self::Files(transfer) => transfer.on_readable(stream, cx),
         }
     }
 
-    /// Its stream takes bytes again.
-    pub(crate) fn on_writable(&mut self, cx: &mut Cx<'_>) {
+    /// One of its streams takes bytes again.
+    pub(crate) fn on_writable(&mut self, stream: StreamId, cx: &mut Cx<'_>) {
         match self {
             Self::MediaClient(client) => client.on_writable(cx),
             Self::MediaServer(server) => server.on_writable(cx),
+            Self::Files(transfer) => transfer.on_writable(Some(stream), cx),
+        }
+    }
+
+    /// A stream can be opened again.
+    pub(crate) fn on_openable(&mut self, cx: &mut Cx<'_>) {
+        match self {
+            Self::MediaClient(_) | Self::MediaServer(_) => {}
+            Self::Files(transfer) => transfer.on_writable(None, cx),
+        }
+    }
+
+    /// The file transfer, if it is one.
+    pub(crate) fn transfer(&mut self) -> Option<&mut Transfer> {
+        match self {
+            Self::MediaClient(_) | Self::MediaServer(_) => None,
+            Self::Files(transfer) => Some(transfer),
         }
     }
 
@@ -82,6 +115,7 @@ impl Session {
         match self {
             Self::MediaClient(client) => client.on_timer(cx),
             Self::MediaServer(server) => server.on_timer(cx),
+            Self::Files(transfer) => transfer.on_timer(cx),
         }
     }
 
@@ -90,6 +124,7 @@ impl Session {
         match self {
             Self::MediaClient(client) => client.on_connection_lost(cx),
             Self::MediaServer(server) => server.on_connection_lost(cx),
+            Self::Files(transfer) => transfer.on_connection_lost(cx),
         }
     }
 
@@ -98,6 +133,7 @@ impl Session {
         match self {
             Self::MediaClient(client) => client.deadline(),
             Self::MediaServer(server) => server.deadline(),
+            Self::Files(transfer) => transfer.deadline(),
         }
     }
 
@@ -106,6 +142,7 @@ impl Session {
         match self {
             Self::MediaClient(client) => client.is_runnable(),
             Self::MediaServer(server) => server.is_runnable(),
+            Self::Files(transfer) => transfer.is_runnable(),
         }
     }
 
@@ -114,6 +151,7 @@ impl Session {
         match self {
             Self::MediaClient(client) => client.is_over(),
             Self::MediaServer(server) => server.is_over(),
+            Self::Files(transfer) => transfer.is_over(),
         }
     }
 
@@ -122,6 +160,7 @@ impl Session {
         match self {
             Self::MediaClient(client) => client.stream(),
             Self::MediaServer(server) => server.stream(),
+            Self::Files(transfer) => transfer.stream(),
         }
     }
 }

@@ -9,31 +9,52 @@ use crate::error::Violation;
 use crate::event::Dialect;
 use crate::id::{Dir, SessionId, Side, StreamId};
 use crate::limits;
-use crate::session::Session;
+use crate::session::files::Transfer;
+use crate::session::{Claim, Session};
 use crate::transport::Read;
 
 impl Connection {
     /// Something can be read from a stream.
     pub(super) fn on_readable(&mut self, id: StreamId, shared: &mut Shared<'_>) {
+        self.note_claims();
         match self.streams.get(&id) {
             None => self.adopt(id, shared),
             Some(Owner::Untyped(_)) => self.type_stream(id, shared),
             Some(Owner::Control) => self.receive_control(shared),
             Some(Owner::Session(session)) => {
                 if let Some(session) = self.sessions.get_mut(session) {
-                    session.on_readable(&mut self.carrier.cx(shared));
+                    session.on_readable(id, &mut self.carrier.cx(shared));
                 }
             }
+            Some(Owner::FileData(_)) => self.find_transfer(id, shared),
             Some(Owner::Nobody) => self.discard(id),
         }
     }
 
     /// A stream takes bytes again.
     pub(super) fn on_writable(&mut self, id: StreamId, shared: &mut Shared<'_>) {
+        self.note_claims();
         if let Some(Owner::Session(session)) = self.streams.get(&id)
             && let Some(session) = self.sessions.get_mut(session)
         {
-            session.on_writable(&mut self.carrier.cx(shared));
+            session.on_writable(id, &mut self.carrier.cx(shared));
+        }
+    }
+
+    /// Notes what sessions have done with streams.
+    pub(super) fn note_claims(&mut self) {
+        for claim in std::mem::take(&mut self.carrier.claims) {
+            match claim {
+                Claim::Own(stream, session) => {
+                    self.streams.insert(stream, Owner::Session(session));
+                }
+                Claim::Free(stream) => {
+                    self.streams.insert(stream, Owner::Nobody);
+                    if stream.opener() != self.side || stream.dir() == Dir::Bidi {
+                        self.discard(stream);
+                    }
+                }
+            }
         }
     }
 
@@ -44,7 +65,8 @@ impl Connection {
         }
         match self.carrier.dialect {
             Some(Dialect::V1) => {
-                let untyped = |owner: &&Owner| matches!(owner, Owner::Untyped(_));
+                let untyped =
+                    |owner: &&Owner| matches!(owner, Owner::Untyped(_) | Owner::FileData(_));
                 if self.streams.values().filter(untyped).count() >= limits::MAX_UNTYPED_STREAMS {
                     self.refuse(id, Code::Limit);
                     return;
@@ -85,6 +107,11 @@ impl Connection {
         }
         match streams::is_allowed(stream_kind, id.opener(), id.dir()) {
             Some(true) if stream_kind == kind::CONTROL => self.start_control(id, shared),
+            Some(true) if stream_kind == kind::FILE_CONTROL => self.start_transfer(id, shared),
+            Some(true) if stream_kind == kind::FILE_DATA => {
+                self.streams.insert(id, Owner::FileData(Prefix::default()));
+                self.find_transfer(id, shared);
+            }
             Some(true) => self.start_media(id, shared),
             Some(false) if stream_kind == kind::CONTROL => {
                 self.violated(Violation::ControlStream, shared);
@@ -112,15 +139,62 @@ impl Connection {
     }
 
     fn start_media(&mut self, id: StreamId, shared: &mut Shared<'_>) {
-        if self.sessions.len() >= limits::MAX_SESSIONS {
+        if self.sessions.len() - self.transfers() >= limits::MAX_SESSIONS {
             self.refuse(id, Code::Limit);
             return;
         }
         let session = self.new_session(id);
         self.carrier.transport.prioritize(id, rank::MEDIA);
         let mut server = Session::media_server(session, id, &mut self.carrier.cx(shared));
-        server.on_readable(&mut self.carrier.cx(shared));
+        server.on_readable(id, &mut self.carrier.cx(shared));
         self.sessions.insert(session, server);
+    }
+
+    /// A file transfer, or a question about files.
+    fn start_transfer(&mut self, id: StreamId, shared: &mut Shared<'_>) {
+        if self.transfers() >= limits::MAX_TRANSFERS {
+            self.refuse(id, Code::Limit);
+            return;
+        }
+        let session = self.new_session(id);
+        self.carrier.transport.prioritize(id, rank::FILE_CONTROL);
+        let mut transfer = Session::Files(Transfer::accepted(session, id, shared.now));
+        transfer.on_readable(id, &mut self.carrier.cx(shared));
+        self.sessions.insert(session, transfer);
+    }
+
+    /// How many file transfers and questions there are.
+    pub(super) fn transfers(&self) -> usize {
+        self.sessions.values().filter(|session| matches!(session, Session::Files(_))).count()
+    }
+
+    /// Reads which transfer a data stream belongs to, and gives it to that.
+    fn find_transfer(&mut self, id: StreamId, shared: &mut Shared<'_>) {
+        let Some(Owner::FileData(prefix)) = self.streams.get_mut(&id) else { return };
+        let control = match prefix.read(id, self.carrier.transport.as_mut()) {
+            Typed::Wait => return,
+            Typed::Ended => {
+                self.refuse(id, Code::None);
+                return;
+            }
+            Typed::Kind(control) => StreamId(control),
+        };
+        let session = match self.streams.get(&control) {
+            Some(Owner::Session(session)) => *session,
+            // It may have ended before its streams have come.
+            _ => {
+                self.refuse(id, Code::Cancelled);
+                return;
+            }
+        };
+        match self.sessions.get_mut(&session).and_then(Session::transfer) {
+            Some(transfer) if transfer.stream() == control => {
+                self.streams.insert(id, Owner::Session(session));
+                transfer.adopt(id, &mut self.carrier.cx(shared));
+                self.note_claims();
+            }
+            Some(_) | None => self.refuse(id, Code::Cancelled),
+        }
     }
 
     /// A number for a new session, which owns the stream from now on.

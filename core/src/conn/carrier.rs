@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::event::{Dialect, Event};
 use crate::hub::Hub;
 use crate::limits;
-use crate::session::Cx;
+use crate::session::{Claim, Cx};
 use crate::time::{Instant, UnixMillis};
 use crate::transport::Transport;
 
@@ -27,6 +27,8 @@ pub(crate) struct Carrier {
     pub(crate) dialect: Option<Dialect>,
     /// Nothing new is started.
     pub(crate) draining: bool,
+    /// Streams that sessions have opened or are through with.
+    pub(crate) claims: Vec<Claim>,
     /// What the application gave as reason for its close.
     pub(crate) reason: Option<String>,
 }
@@ -34,7 +36,14 @@ pub(crate) struct Carrier {
 impl Carrier {
     /// Over a transport whose handshake begins.
     pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
-        Self { transport, events: VecDeque::new(), dialect: None, draining: false, reason: None }
+        Self {
+            transport,
+            events: VecDeque::new(),
+            dialect: None,
+            draining: false,
+            claims: Vec::new(),
+            reason: None,
+        }
     }
 
     /// Closes the transport, with the application's reason if it gave one.
@@ -57,6 +66,7 @@ impl Carrier {
             hub: shared.hub,
             policy: &shared.config.media,
             draining: self.draining,
+            streams: &mut self.claims,
         }
     }
 }

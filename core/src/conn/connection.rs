@@ -177,10 +177,15 @@ impl Connection {
             Signal::Up(facts) => self.on_up(&facts, shared),
             Signal::Readable(id) if self.state.is_live() => self.on_readable(id, shared),
             Signal::Writable(id) if self.state.is_live() => self.on_writable(id, shared),
-            // A peer may allow no stream at first: the control stream waits for that. Sessions
+            // A peer may allow no stream at first: the control stream waits for that. New sessions
             // are asked for again by the application.
-            Signal::Openable if self.side == Side::Client && self.state.is_live() => {
-                self.open_control(shared);
+            Signal::Openable if self.state.is_live() => {
+                if self.side == Side::Client {
+                    self.open_control(shared);
+                }
+                for session in self.sessions.values_mut() {
+                    session.on_openable(&mut self.carrier.cx(shared));
+                }
             }
             Signal::Readable(_) | Signal::Writable(_) | Signal::Openable => {}
             Signal::Moved(path) => {
@@ -246,6 +251,11 @@ impl Connection {
         self.control.as_ref().is_some_and(Control::is_attached)
     }
 
+    /// Whether a stream may be opened: on a client, the control stream is the first one.
+    pub(super) fn may_open(&mut self, shared: &Shared<'_>) -> bool {
+        self.side == Side::Server || self.open_control(shared)
+    }
+
     fn on_down(&mut self, why: Why, shared: &mut Shared<'_>) {
         if self.step(Input::Down) {
             self.tell_end(why, shared);
@@ -288,7 +298,7 @@ impl Connection {
         }
         for session in self.sessions.values_mut() {
             if session.is_runnable() {
-                session.on_readable(&mut self.carrier.cx(shared));
+                session.on_readable(session.stream(), &mut self.carrier.cx(shared));
             }
         }
     }
@@ -319,6 +329,7 @@ impl Connection {
     fn reap(&mut self) {
         let over: Vec<SessionId> =
             self.sessions.iter().filter(|(_, s)| s.is_over()).map(|(id, _)| *id).collect();
+        self.note_claims();
         for id in over {
             if let Some(session) = self.sessions.remove(&id) {
                 self.streams.insert(session.stream(), Owner::Nobody);

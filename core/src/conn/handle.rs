@@ -20,8 +20,8 @@ use crate::wire::varint;
 
 /// A borrowed handle to one connection, for commands. Made by [`crate::Endpoint::conn`].
 pub struct Conn<'a> {
-    conn: &'a mut Connection,
-    shared: Shared<'a>,
+    pub(super) conn: &'a mut Connection,
+    pub(super) shared: Shared<'a>,
 }
 
 impl<'a> Conn<'a> {
@@ -76,7 +76,7 @@ impl<'a> Conn<'a> {
                 return Err(Misuse::WrongState { command: "asking for media", state });
             }
         }
-        if self.conn.sessions.len() >= limits::MAX_SESSIONS {
+        if self.conn.sessions.len() - self.conn.transfers() >= limits::MAX_SESSIONS {
             return Err(Misuse::TooMuch { what: "sessions", limit: limits::MAX_SESSIONS });
         }
         request.check()?;
@@ -104,6 +104,9 @@ impl<'a> Conn<'a> {
     /// [`Misuse::Gone`].
     pub fn media(&mut self, id: SessionId) -> Result<Media<'_>, Misuse> {
         let session = self.conn.sessions.get_mut(&id).ok_or(Misuse::Gone)?;
+        if session.transfer().is_some() {
+            return Err(Misuse::WrongRole("media in a file transfer"));
+        }
         let cx = self.conn.carrier.cx(&mut self.shared);
         Ok(Media { session, cx })
     }
@@ -207,7 +210,7 @@ impl Media<'_> {
     pub fn pause(&mut self) -> Result<(), Misuse> {
         match self.session {
             Session::MediaClient(client) => client.pause(&mut self.cx),
-            Session::MediaServer(_) => Err(Misuse::WrongRole("pausing")),
+            Session::MediaServer(_) | Session::Files(_) => Err(Misuse::WrongRole("pausing")),
         }
     }
 
@@ -218,7 +221,7 @@ impl Media<'_> {
     pub fn resume(&mut self) -> Result<(), Misuse> {
         match self.session {
             Session::MediaClient(client) => client.resume(&mut self.cx),
-            Session::MediaServer(_) => Err(Misuse::WrongRole("resuming")),
+            Session::MediaServer(_) | Session::Files(_) => Err(Misuse::WrongRole("resuming")),
         }
     }
 
@@ -230,6 +233,7 @@ impl Media<'_> {
         match self.session {
             Session::MediaClient(client) => client.close(&mut self.cx),
             Session::MediaServer(server) => server.close(&mut self.cx),
+            Session::Files(_) => Err(Misuse::WrongRole("closing media")),
         }
     }
 
@@ -241,7 +245,7 @@ impl Media<'_> {
     pub fn pull(&mut self, buf: &mut [u8]) -> Result<media::Pulled, Misuse> {
         match self.session {
             Session::MediaClient(client) => Ok(client.pull(&mut self.cx, buf)),
-            Session::MediaServer(_) => Err(Misuse::WrongRole("pulling")),
+            Session::MediaServer(_) | Session::Files(_) => Err(Misuse::WrongRole("pulling")),
         }
     }
 
@@ -252,7 +256,7 @@ impl Media<'_> {
     /// [`Misuse::NotWanted`], [`Misuse::WrongRole`].
     pub fn supply(&mut self, offset: u64, bytes: Bytes, end: bool) -> Result<(), Misuse> {
         match self.session {
-            Session::MediaClient(_) => Err(Misuse::WrongRole("supplying")),
+            Session::MediaClient(_) | Session::Files(_) => Err(Misuse::WrongRole("supplying")),
             Session::MediaServer(server) => server.supply(&mut self.cx, offset, bytes, end),
         }
     }
@@ -263,7 +267,7 @@ impl Media<'_> {
     /// [`Misuse::WrongRole`].
     pub fn source_failed(&mut self) -> Result<(), Misuse> {
         match self.session {
-            Session::MediaClient(_) => Err(Misuse::WrongRole("supplying")),
+            Session::MediaClient(_) | Session::Files(_) => Err(Misuse::WrongRole("supplying")),
             Session::MediaServer(server) => {
                 server.source_failed(&mut self.cx);
                 Ok(())
@@ -277,6 +281,7 @@ impl Media<'_> {
         match &*self.session {
             Session::MediaClient(client) => client.grant(),
             Session::MediaServer(server) => server.grant(),
+            Session::Files(_) => None,
         }
     }
 
@@ -286,6 +291,7 @@ impl Media<'_> {
         match &*self.session {
             Session::MediaClient(client) => client.stats(self.cx.now),
             Session::MediaServer(server) => server.stats(self.cx.now),
+            Session::Files(_) => media::Stats::default(),
         }
     }
 }

@@ -12,6 +12,10 @@ pub mod kind {
     pub const CONTROL: u64 = 0;
     /// One media session.
     pub const MEDIA: u64 = 1;
+    /// One file transfer, or one question about files.
+    pub const FILE_CONTROL: u64 = 3;
+    /// Pieces of files.
+    pub const FILE_DATA: u64 = 4;
 
     /// Reserved values of the form 31n + 27: they mean nothing, and peers send them so that
     /// ignoring the unknown stays a habit.
@@ -30,6 +34,8 @@ pub(crate) enum Owner {
     Control,
     /// A session.
     Session(SessionId),
+    /// It carries pieces of files; of which transfer has not arrived.
+    FileData(Prefix),
     /// Nobody any more: what comes is read and dropped, until both halves are over.
     Nobody,
 }
@@ -75,6 +81,8 @@ impl Prefix {
 pub(crate) fn is_allowed(kind: u64, opener: Side, dir: Dir) -> Option<bool> {
     match kind {
         kind::CONTROL | kind::MEDIA => Some(opener == Side::Client && dir == Dir::Bidi),
+        kind::FILE_CONTROL => Some(dir == Dir::Bidi),
+        kind::FILE_DATA => Some(dir == Dir::Uni),
         _ => None,
     }
 }
@@ -83,6 +91,11 @@ pub(crate) fn is_allowed(kind: u64, opener: Side, dir: Dir) -> Option<bool> {
 pub mod rank {
     /// Control messages.
     pub const CONTROL: u8 = 0;
+    /// What is said about files.
+    pub const FILE_CONTROL: u8 = 16;
     /// Media chunks.
     pub const MEDIA: u8 = 32;
+    /// Pieces of files, of transfers that have nobody in front. Streams from here on are in the
+    /// background: they leave room for all others.
+    pub const FILES: u8 = 128;
 }

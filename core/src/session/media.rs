@@ -227,7 +227,7 @@ pub enum Pulled {
 }
 
 /// Numbers of one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// The name of the control state.
     pub state: &'static str,

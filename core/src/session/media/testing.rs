@@ -89,6 +89,7 @@ macro_rules! cx {
             hub: &mut $world.hub,
             policy: &$world.policy,
             draining: $world.draining,
+            streams: &mut Vec::new(),
         }
     };
 }
