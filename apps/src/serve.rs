@@ -352,6 +352,11 @@ impl App for Server {
                 self.remotes.insert(conn, path.remote);
             }
             Event::Media(id, event) => self.on_media(endpoint, now, (conn, id), event),
+            Event::Files(session, _) => {
+                if let Ok(mut conn) = endpoint.conn(now, conn) {
+                    conn.decline_files(session);
+                }
+            }
             Event::Closed(why) => {
                 log::debug!("{}: {why}", self.peer(conn));
                 self.closed(conn);

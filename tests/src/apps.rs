@@ -2,7 +2,9 @@
 //! that pulls and checks them. Both hand everything they see to the oracles.
 
 mod client;
+mod files;
 mod server;
 
 pub use client::ClientApp;
+pub use files::{Disk, FilesApp, Habits, Partial, Source};
 pub use server::{ServerApp, Supply};

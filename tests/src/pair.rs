@@ -5,6 +5,7 @@
 //! everything to the [oracles](crate::oracle).
 
 mod command;
+mod files;
 pub(crate) mod host;
 mod options;
 mod run;
@@ -16,7 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anabranch_core::transport::{Offered, Target, Trust};
 use anabranch_core::{Conn, ConnId, Endpoint, Event, Instant, Misuse, Path, Seed, media};
 
-use crate::apps::{ClientApp, ServerApp};
+use crate::apps::{ClientApp, FilesApp, ServerApp};
 use crate::cert::{self, Identity};
 use crate::oracle::Who;
 use crate::rogue::Rogue;
@@ -59,7 +60,11 @@ pub struct Pair {
     server: Node,
     /// What the server's application does.
     pub server_app: ServerApp,
+    /// What the server's application does with files. Its disk outlives restarts.
+    pub server_files: FilesApp,
     clients: Vec<Node>,
+    /// What the clients' applications do with files.
+    pub client_files: Vec<FilesApp>,
     /// What the clients' applications do.
     pub client_apps: Vec<ClientApp>,
     /// Clients without an endpoint.
@@ -92,7 +97,9 @@ impl Pair {
             identity,
             server,
             server_app,
+            server_files: FilesApp::default(),
             clients: Vec::new(),
+            client_files: Vec::new(),
             client_apps: Vec::new(),
             rogues: Vec::new(),
             wires: Vec::new(),
@@ -129,6 +136,7 @@ impl Pair {
         let endpoint = Endpoint::new(self.options.client.clone(), stack);
         self.clients.push(Node::new(endpoint, wire.home()));
         self.client_apps.push(ClientApp::default());
+        self.client_files.push(FilesApp::default());
         self.wires.push(wire);
     }
 
@@ -249,6 +257,7 @@ impl Pair {
         self.clock.set(self.now);
         self.server = Self::make_server(&self.seed, &self.options, &self.identity, self.restarts);
         self.server_app = ServerApp::new(&self.options.clips);
+        self.server_files.restart();
         self.held.forget(Who::Server);
     }
 

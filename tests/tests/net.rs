@@ -6,6 +6,7 @@ anabranch_tests::answer_clocks!();
 mod net {
     mod control;
     mod faults;
+    mod files;
     mod flood;
     mod handshake;
     mod lifetime;

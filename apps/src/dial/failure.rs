@@ -100,9 +100,20 @@ fn by_peer(code: Code, reason: &str, name: &str) -> Failure {
         }
         Code::Timeout => Failure::new(Exit::Timeout, text),
         Code::SourceFailed => Failure::new(Exit::Io, text),
-        Code::Violation | Code::UnknownStream | Code::Other(_) => {
-            Failure::new(Exit::Protocol, text)
-        }
+        // The last ones are of single files, and close no connection.
+        Code::Violation
+        | Code::UnknownStream
+        | Code::Other(_)
+        | Code::SourceChanged
+        | Code::Integrity
+        | Code::BadName
+        | Code::NoSpace
+        | Code::NotFound
+        | Code::Exists
+        | Code::Denied
+        | Code::Io
+        | Code::Unsupported
+        | Code::TooLarge => Failure::new(Exit::Protocol, text),
     }
 }
 

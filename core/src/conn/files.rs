@@ -86,6 +86,15 @@ impl Conn<'_> {
         Ok(id)
     }
 
+    /// Refuses whatever the peer wants with files, for an application that has none. To be called
+    /// with every [`crate::Event::Files`].
+    pub fn decline_files(&mut self, id: SessionId) {
+        if let Ok(mut files) = self.files(id) {
+            // Legal but for a transfer that is over.
+            let _ = files.refuse(Code::Refused, "no files here");
+        }
+    }
+
     /// A handle to a file transfer, or to a question.
     ///
     /// # Errors

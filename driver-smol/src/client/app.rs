@@ -276,6 +276,11 @@ impl anabranch_core::App for App {
                 }
             }
             Event::Media(session, event) => self.on_media(endpoint, now, id, session, event),
+            Event::Files(session, _) => {
+                if let Ok(mut conn) = endpoint.conn(now, id) {
+                    conn.decline_files(session);
+                }
+            }
             Event::Closed(why) => self.closed(id, &why),
         }
     }

@@ -54,7 +54,8 @@ impl App for Knocker {
             | Event::GoAway { .. }
             | Event::Pong { .. }
             | Event::Listing(_)
-            | Event::Media(..) => {}
+            | Event::Media(..)
+            | Event::Files(..) => {}
         }
     }
 

@@ -78,7 +78,8 @@ impl App for Crowd {
             | Event::Moved(_)
             | Event::GoAway { .. }
             | Event::Pong { .. }
-            | Event::Listing(_) => Ok(()),
+            | Event::Listing(_)
+            | Event::Files(..) => Ok(()),
         };
         if let Err(misuse) = done {
             log::debug!("{conn}: {misuse}");

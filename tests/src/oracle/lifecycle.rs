@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anabranch_core::files::Event as Files;
 use anabranch_core::media::Event as Media;
 use anabranch_core::{ConnId, Event, SessionId};
 
@@ -54,6 +55,13 @@ impl Lifecycle {
             Event::Media(session, event) => {
                 assert!(state.up, "{conn} {session}: {event:?} before Connected");
                 step(conn, *session, state, event);
+            }
+            Event::Files(session, event) => {
+                assert!(state.up, "{conn} {session}: {event:?} before Connected");
+                let phase = state.sessions.get(session).copied();
+                assert_ne!(phase, Some(Phase::Ended), "{conn} {session}: {event:?} after its end");
+                let ended = matches!(event, Files::Ended(_));
+                state.sessions.insert(*session, if ended { Phase::Ended } else { Phase::Open });
             }
             Event::Closed(why) => {
                 state.closed = true;

@@ -7,6 +7,7 @@ use anabranch_core::{ConnId, Event, Instant, Path};
 
 use super::host::{Outgoing, Step};
 use super::{Pair, SERVER};
+use crate::apps::FilesApp;
 use crate::oracle::Who;
 
 /// Datagrams whose pacing time has not come, in order of time.
@@ -99,7 +100,9 @@ impl Pair {
         links
             .chain(clients)
             .chain(rogues)
-            .chain([self.held.next(), self.server.wake, self.server_app.next()])
+            .chain(self.client_files.iter().map(FilesApp::next))
+            .chain([self.held.next(), self.server.wake])
+            .chain([self.server_app.next(), self.server_files.next()])
             .flatten()
             .min()
     }
@@ -136,6 +139,10 @@ impl Pair {
             rogue.expire(now);
         }
         self.server_app.on_time(&mut self.server.endpoint, now);
+        self.server_files.on_time(&mut self.server.endpoint, now);
+        for (node, files) in self.clients.iter_mut().zip(&mut self.client_files) {
+            files.on_time(&mut node.endpoint, now);
+        }
     }
 
     /// Every host does all it can do at the present time.
@@ -177,10 +184,12 @@ impl Pair {
         match who {
             Who::Server => {
                 self.server_app.on_event(&mut self.server.endpoint, now, conn, event);
+                self.server_files.on_event(&mut self.server.endpoint, now, conn, event);
             }
             Who::Client(n) => {
                 let endpoint = &mut self.clients[n].endpoint;
                 self.client_apps[n].on_event(endpoint, now, conn, event);
+                self.client_files[n].on_event(endpoint, now, conn, event);
             }
         }
     }

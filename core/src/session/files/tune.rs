@@ -83,8 +83,11 @@ impl Tuner {
 
     /// The receiver allows this much from now on.
     pub(super) fn allow(&mut self, most: u64) {
+        // At the beginning, nothing was allowed.
+        let first = if self.most == 0 { limits::FIRST_FILE_WINDOW } else { self.window };
         self.most = most;
-        self.window = self.window.min(most);
+        self.window = first.min(most);
+        self.before.1 = self.before.1.max(self.window).min(most);
         self.phase = Phase::Trying;
     }
 
@@ -243,5 +246,15 @@ mod tests {
             tuner.acked(now, tuner.window());
         }
         assert_eq!((tuner.lanes(), tuner.window()), (1, limits::FIRST_FILE_WINDOW));
+    }
+
+    #[test]
+    fn it_begins_when_something_is_allowed() {
+        let mut tuner = Tuner::new(Instant::ZERO, 0);
+        assert_eq!(tuner.window(), 0);
+        tuner.allow(64 << 20);
+        assert_eq!(tuner.window(), limits::FIRST_FILE_WINDOW);
+        let path = |_: usize, window: u64| (window * 10).min(100_000_000);
+        assert!(run(&mut tuner, 12, path).1 >= 10_000_000);
     }
 }
