@@ -43,7 +43,7 @@ pub enum Dir {
 }
 
 /// A stream of one connection, numbered as in RFC 9000 section 2.1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u64);
 
 impl StreamId {

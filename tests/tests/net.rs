@@ -7,6 +7,9 @@ mod net {
     mod control;
     mod faults;
     mod files;
+    mod files_pace;
+    mod files_resume;
+    mod files_trouble;
     mod flood;
     mod handshake;
     mod lifetime;

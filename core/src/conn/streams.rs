@@ -95,7 +95,8 @@ pub mod rank {
     pub const FILE_CONTROL: u8 = 16;
     /// Media chunks.
     pub const MEDIA: u8 = 32;
-    /// Pieces of files, of transfers that have nobody in front. Streams from here on are in the
-    /// background: they leave room for all others.
-    pub const FILES: u8 = 128;
+    /// Streams from here on are in the background: they leave room for all others.
+    pub const BACKGROUND: u8 = 128;
+    /// Pieces of files, of transfers that have nobody in front.
+    pub const FILES: u8 = BACKGROUND;
 }

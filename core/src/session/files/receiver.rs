@@ -28,6 +28,8 @@ use file::FileIn;
 use lanes::Lanes;
 use state::{FileInput, FileState, Input, PieceInput, PieceState, State};
 
+/// A backlog that the sender is told of although nothing was stored.
+const BACKLOG: u64 = 512 << 10;
 /// Ranges in one STORED or FILE_DONE.
 const RANGES: usize = 512;
 
@@ -71,6 +73,8 @@ pub(crate) struct Receiver {
     pieces: BTreeMap<(u32, u64), PieceIn>,
     /// Bytes of all of `pieces`.
     backlog: u64,
+    /// As the sender was told.
+    backlog_told: u64,
     lanes: Lanes,
     /// Pieces that are stored, and files that are complete, and of which the sender was not
     /// told.
@@ -98,6 +102,7 @@ impl Receiver {
             all_announced: false,
             pieces: BTreeMap::new(),
             backlog: 0,
+            backlog_told: 0,
             lanes: Lanes::default(),
             stored: BTreeMap::new(),
             untold: 0,
@@ -257,10 +262,16 @@ impl Receiver {
             if ranges.is_empty() {
                 break;
             }
+            self.backlog_told = self.backlog;
             self.line.say(&Message::Stored { backlog: self.backlog, ranges });
         }
         if !self.stored.is_empty() {
             return; // A file is complete only after its pieces are.
+        }
+        // A sender that waits should know for whom.
+        if self.backlog > 2 * self.backlog_told + BACKLOG {
+            self.backlog_told = self.backlog;
+            self.line.say(&Message::Stored { backlog: self.backlog, ranges: Vec::new() });
         }
         self.untold = 0;
         while !self.completed.is_empty() {

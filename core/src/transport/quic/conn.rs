@@ -385,6 +385,7 @@ impl Transport for QuicTransport {
     }
 
     fn prioritize(&mut self, id: StreamId, rank: u8) {
+        self.streams.set_rank(id, rank);
         // Fails only for streams that are over.
         let _ = self.conn.stream_priority(id.0, rank, true);
     }

@@ -1,12 +1,14 @@
 //! Streams: edges, back-pressure, ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use bytes::{Buf, Bytes};
 use quiche::{Error, Shutdown};
 
 use super::buffers::{Chunks, Held};
 use crate::code::Code;
+use crate::conn::streams::rank;
 use crate::id::{Dir, Side, StreamId};
 use crate::transport::{Read, StreamEnd, Wrote};
 
@@ -27,7 +29,11 @@ const MAX_STOPPED: usize = 64;
 /// number of streams that are open.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    held: Held,
+    /// Of streams in the foreground, and of those in the background: bulk takes no room from
+    /// others.
+    held: [Held; 2],
+    /// As they were ranked.
+    ranks: BTreeMap<StreamId, u8>,
     /// Streams that have been seen, and are not over in both directions.
     open: BTreeSet<StreamId>,
     /// Readable has been signalled, and not yet read to the end of what is there.
@@ -46,6 +52,8 @@ pub(super) struct Streams {
     next_uni: u64,
     /// Blocked streams may be writable now.
     look: bool,
+    /// The one that was told so last.
+    last_writable: StreamId,
 }
 
 impl Streams {
@@ -68,6 +76,8 @@ impl Streams {
                 Ok(_) | Err(_) => true,
             }
         });
+        let open = &self.open;
+        self.ranks.retain(|id, _| open.contains(id));
         while stopped.len() > MAX_STOPPED {
             stopped.pop_first();
         }
@@ -95,15 +105,17 @@ impl Streams {
         if !self.look || self.blocked.is_empty() {
             return None;
         }
-        if self.room(conn) > 0 {
-            for id in &self.blocked {
-                // An error is something to write for as well: the write tells which.
-                if conn.stream_capacity(id.0) != Ok(0) {
-                    let id = *id;
-                    self.blocked.remove(&id);
-                    return Some(id);
-                }
-            }
+        // By rank, and in turn among equals: whoever comes first takes the room there is.
+        let after = (Bound::Excluded(self.last_writable), Bound::Unbounded);
+        let behind = self.blocked.range(after).chain(self.blocked.range(..=self.last_writable));
+        // An error is something to write for as well: the write tells which.
+        let free = behind
+            .copied()
+            .filter(|id| self.room(conn, *id) > 0 && conn.stream_capacity(id.0) != Ok(0));
+        if let Some(id) = free.min_by_key(|id| self.rank(*id)) {
+            self.blocked.remove(&id);
+            self.last_writable = id;
+            return Some(id);
         }
         self.look = false;
         None
@@ -149,14 +161,13 @@ impl Streams {
         }
         loop {
             let capacity = conn.stream_capacity(id.0).map_err(end)?;
-            let most = limit(conn);
-            let room = most.saturating_sub(self.held.bytes()).min(MIN_CHUNK.max(most / 16));
+            let room = self.room(conn, id).min(MIN_CHUNK.max(limit(conn) / 16));
             let len = data.len().min(capacity).min(room);
             if len == 0 && !data.is_empty() {
                 return self.block(conn, id, room);
             }
             let last = len == data.len();
-            let chunk = self.held.chunk(data.slice(..len));
+            let chunk = self.held[self.class(id)].chunk(data.slice(..len));
             match conn.stream_send_zc(id.0, chunk, fin && last) {
                 Ok((sent, _)) => {
                     data.advance(sent);
@@ -227,8 +238,24 @@ impl Streams {
         let _ = conn.stream_shutdown(id.0, Shutdown::Read, code.to_wire());
     }
 
-    fn room(&self, conn: &Connection) -> usize {
-        limit(conn).saturating_sub(self.held.bytes())
+    /// Lower ranks are told first that they can write.
+    pub(super) fn set_rank(&mut self, id: StreamId, rank: u8) {
+        if self.open.contains(&id) {
+            self.ranks.insert(id, rank);
+        }
+    }
+
+    fn rank(&self, id: StreamId) -> u8 {
+        self.ranks.get(&id).copied().unwrap_or(RANK)
+    }
+
+    /// Which of the counters a stream's bytes are in.
+    fn class(&self, id: StreamId) -> usize {
+        usize::from(self.rank(id) >= rank::BACKGROUND)
+    }
+
+    fn room(&self, conn: &Connection, id: StreamId) -> usize {
+        limit(conn).saturating_sub(self.held[self.class(id)].bytes())
     }
 }
 

@@ -9,6 +9,8 @@ use crate::session::files::meter::LimitedBy;
 
 /// Entries are asked for in batches, so that a page is worth sending.
 const BATCH: usize = 256;
+/// So many bytes are worth a write of their own.
+const RUN: usize = 64 << 10;
 
 impl Sender {
     /// Does all that can be done now.
@@ -40,6 +42,11 @@ impl Sender {
 
     /// A pause stops new pieces; one that is half written has to be brought to its end.
     fn write(&mut self, cx: &mut Cx<'_>) -> Result<(), crate::Code> {
+        // Small pieces wait for others while the application is still being asked for them.
+        let ready: usize = self.ready.iter().take(RUN).map(|block| block.bytes.len()).sum();
+        if self.asked > 0 && ready < RUN && !cx.events.is_empty() {
+            return Ok(());
+        }
         let owner = Owner { session: self.line.id, control: self.line.stream, rank: self.rank };
         let mut nothing = std::collections::VecDeque::new();
         let (ready, most) = match self.state {
@@ -97,6 +104,10 @@ impl Sender {
                 self.line.more = true;
                 return;
             }
+            // What was wrong has its room already.
+            if self.ask_again(cx) {
+                continue;
+            }
             if self.pieces.len() >= limits::MAX_OPEN_PIECES {
                 return;
             }
@@ -110,15 +121,18 @@ impl Sender {
         }
     }
 
+    /// Asks for a piece that the receiver found wrong. False: there is none.
+    fn ask_again(&mut self, cx: &mut Cx<'_>) -> bool {
+        let Some((file, piece)) = self.retries.pop_front() else { return false };
+        let entry = self.files.get(&file).map(|out| &out.entry);
+        if let Some((offset, len)) = entry.and_then(|entry| entry.span(piece)) {
+            tell(cx, self.line.id, Event::Wanted { file, piece, offset, len });
+        }
+        true
+    }
+
     /// Asks for one piece. False: there is none to ask for.
     fn ask_one(&mut self, cx: &mut Cx<'_>) -> bool {
-        if let Some((file, piece)) = self.retries.pop_front() {
-            let entry = self.files.get(&file).map(|out| &out.entry);
-            if let Some((offset, len)) = entry.and_then(|entry| entry.span(piece)) {
-                tell(cx, self.line.id, Event::Wanted { file, piece, offset, len });
-            }
-            return true;
-        }
         while let Some(file) = self.order.front().copied() {
             let Some(out) = self.files.get_mut(&file) else {
                 self.order.pop_front();
