@@ -30,6 +30,7 @@ mod line;
 pub mod message;
 mod meter;
 pub mod name;
+mod party;
 mod query;
 pub mod ranges;
 pub(crate) mod receiver;

@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 
 use super::block::Head;
 use super::hash::{Hash, Settled, Tally};
-use super::line::{Item, Line, MESSAGES_PER_CALL};
+use super::line::Line;
 use super::message::Message;
 use super::meter::{LimitedBy, Meter};
+use super::party::{Counts, Party, advance};
 use super::ranges::Ranges;
 use super::types::{Accept, End, Ended, Stats, Token};
 use super::{Event, Hold, tell};
@@ -40,19 +41,6 @@ struct PieceIn {
     len: u32,
     /// As the sender announced it.
     hash: Hash,
-}
-
-/// What was counted.
-#[derive(Debug, Default)]
-struct Counts {
-    done: u64,
-    skipped: u64,
-    failed: u64,
-    acked: u64,
-    kept: u64,
-    moved: u64,
-    again: u64,
-    pieces: u64,
 }
 
 /// The receiving side of one transfer.
@@ -142,17 +130,7 @@ impl Receiver {
         if self.line.has_ended() {
             return self.line.wind_down(cx);
         }
-        self.line.more = false;
-        for turn in 0.. {
-            if turn == MESSAGES_PER_CALL || !self.line.has_room(cx) {
-                self.line.more = true;
-                break;
-            }
-            let item = self.line.next(cx);
-            if !self.on_item(cx, item) {
-                break;
-            }
-        }
+        self.hear(cx);
         self.look_again(cx);
         self.pump(cx);
     }
@@ -174,29 +152,13 @@ impl Receiver {
     /// The connection is gone. If the sender had only to take notice, all is there.
     pub(super) fn on_connection_lost(&mut self, cx: &mut Cx<'_>) {
         self.line.drop_all();
-        if self.state == State::Closing {
-            self.close(cx, Input::Fin, End::Complete);
-        } else {
-            self.close(cx, Input::ConnectionLost, End::ConnectionLost);
-        }
+        let complete = self.state == State::Closing;
+        self.close(cx, if complete { End::Complete } else { End::ConnectionLost });
     }
 
     /// The only place where the state changes. False: not legal in this state.
     fn apply(&mut self, input: Input) -> bool {
-        match self.state.next(input) {
-            Step::Go(to) => {
-                log::trace!(
-                    "{} {}: {:?} x {input:?} -> {to:?}",
-                    self.line.id,
-                    self.token,
-                    self.state
-                );
-                self.state = to;
-                true
-            }
-            Step::Stay => true,
-            Step::Illegal => false,
-        }
+        advance(&mut self.state, input)
     }
 
     fn is_going(&self) -> bool {
@@ -205,22 +167,14 @@ impl Receiver {
 
     /// Numbers of the transfer.
     pub(super) fn stats(&self, now: Instant) -> Stats {
-        let Counts { done, skipped, failed, acked, kept, moved, again, pieces } = self.counts;
         Stats {
             state: self.state.name(),
             entries: u64::from(self.next_file),
-            done,
-            skipped,
-            failed,
-            acked,
-            kept,
-            moved,
-            again,
-            pieces,
             outstanding: self.backlog,
             window: self.accept.window,
             channels: self.lanes.stats(now),
             limited: self.meter.shares(now),
+            ..self.counts.stats()
         }
     }
 
@@ -287,10 +241,31 @@ impl Receiver {
     }
 }
 
-/// How it ends.
-impl Receiver {
-    /// Ends the transfer for the application, once, and wants no more of the data streams.
-    fn close(&mut self, cx: &mut Cx<'_>, input: Input, how: End) {
+impl Party for Receiver {
+    fn line(&mut self) -> &mut Line {
+        &mut self.line
+    }
+
+    fn on_message(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Violation> {
+        self.on_word(cx, message)
+    }
+
+    fn on_fin(&mut self, cx: &mut Cx<'_>) {
+        if self.state == State::Closing {
+            self.close(cx, End::Complete);
+        } else {
+            self.violation(cx, Violation::FileTruncated);
+        }
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_>, how: End) {
+        let input = match &how {
+            End::Complete => Input::Fin,
+            End::Local(_) => Input::Cancel,
+            End::Peer(..) => Input::PeerCancel,
+            End::Violation(_) => Input::Violation,
+            End::ConnectionLost => Input::ConnectionLost,
+        };
         if self.line.has_ended() || !self.apply(input) {
             return;
         }
@@ -304,25 +279,10 @@ impl Receiver {
         tell(cx, self.line.id, Event::Ended(Box::new(Ended { how, stats })));
         self.line.wind_down(cx);
     }
+}
 
-    fn violation(&mut self, cx: &mut Cx<'_>, rule: Violation) {
-        log::info!("{} {}: ended, the peer broke a rule: {rule}", self.line.id, self.token);
-        self.line.cut(cx, rule.code());
-        self.close(cx, Input::Violation, End::Violation(rule));
-    }
-
-    fn on_reset(&mut self, cx: &mut Cx<'_>, code: Code) {
-        self.line.cut(cx, Code::Cancelled);
-        self.close(cx, Input::Reset, End::Peer(code, String::new()));
-    }
-
-    /// Cancels, or refuses.
-    fn cancel_now(&mut self, cx: &mut Cx<'_>, code: Code, reason: &str) {
-        self.line.say(&Message::Cancel { code, reason: super::shorten(reason) });
-        self.line.finish();
-        self.close(cx, Input::Cancel, End::Local(code));
-    }
-
+/// What becomes of entries and pieces.
+impl Receiver {
     /// An entry is dealt with.
     fn settle(&mut self, file: u32, how: Settled) {
         self.files.remove(&file);
@@ -332,11 +292,7 @@ impl Receiver {
             self.step_piece(file, piece, PieceInput::Drop);
         }
         self.lanes.discard(file);
-        match how {
-            Settled::Done(_) | Settled::Folder => self.counts.done += 1,
-            Settled::Skipped => self.counts.skipped += 1,
-            Settled::Failed => self.counts.failed += 1,
-        }
+        self.counts.settle(how);
         self.tally.put(file, how);
     }
 

@@ -14,9 +14,10 @@ use bytes::Bytes;
 use super::block::Head;
 use super::bucket::Bucket;
 use super::hash::{Hash, Settled, Tally};
-use super::line::{Item, Line, MESSAGES_PER_CALL};
+use super::line::Line;
 use super::message::Message;
 use super::meter::Meter;
+use super::party::{Counts, Party, advance};
 use super::tune::Tuner;
 use super::types::{End, Ended, Kind, Stats, Token};
 use super::{Event, Hold, tell};
@@ -48,19 +49,6 @@ pub(super) struct PieceOut {
 pub(super) struct Block {
     head: Head,
     bytes: Bytes,
-}
-
-/// What was counted.
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    done: u64,
-    skipped: u64,
-    failed: u64,
-    acked: u64,
-    kept: u64,
-    moved: u64,
-    again: u64,
-    pieces: u64,
 }
 
 /// The sending side of one transfer.
@@ -168,17 +156,7 @@ impl Sender {
         if self.line.has_ended() {
             return self.line.wind_down(cx);
         }
-        self.line.more = false;
-        for turn in 0.. {
-            if turn == MESSAGES_PER_CALL || !self.line.has_room(cx) {
-                self.line.more = true;
-                break;
-            }
-            let item = self.line.next(cx);
-            if !self.on_item(cx, item) {
-                break;
-            }
-        }
+        self.hear(cx);
         self.pump(cx);
     }
 
@@ -204,25 +182,12 @@ impl Sender {
     /// The connection is gone.
     pub(super) fn on_connection_lost(&mut self, cx: &mut Cx<'_>) {
         self.line.drop_all();
-        self.close(cx, Input::ConnectionLost, End::ConnectionLost);
+        self.close(cx, End::ConnectionLost);
     }
 
     /// The only place where the state changes. False: not legal in this state.
     fn apply(&mut self, input: Input) -> bool {
-        match self.state.next(input) {
-            Step::Go(to) => {
-                log::trace!(
-                    "{} {}: {:?} x {input:?} -> {to:?}",
-                    self.line.id,
-                    self.token,
-                    self.state
-                );
-                self.state = to;
-                true
-            }
-            Step::Stay => true,
-            Step::Illegal => false,
-        }
+        advance(&mut self.state, input)
     }
 
     fn is_going(&self) -> bool {
@@ -231,30 +196,35 @@ impl Sender {
 
     /// Numbers of the transfer.
     pub(super) fn stats(&self, now: Instant) -> Stats {
-        let Counts { done, skipped, failed, acked, kept, moved, again, pieces } = self.counts;
         Stats {
             state: self.state.name(),
             entries: u64::from(self.next_file),
-            done,
-            skipped,
-            failed,
-            acked,
-            kept,
-            moved,
-            again,
-            pieces,
             outstanding: self.outstanding,
             window: self.tuner.window(),
             channels: self.lanes.stats(now),
             limited: self.meter.shares(now),
+            ..self.counts.stats()
         }
     }
 }
 
-/// How it ends.
-impl Sender {
-    /// Ends the transfer for the application, once, and frees the data streams.
-    fn close(&mut self, cx: &mut Cx<'_>, input: Input, how: End) {
+impl Party for Sender {
+    fn line(&mut self) -> &mut Line {
+        &mut self.line
+    }
+
+    fn on_message(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Violation> {
+        self.on_word(cx, message)
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_>, how: End) {
+        let input = match &how {
+            End::Complete => Input::Got,
+            End::Local(_) => Input::Cancel,
+            End::Peer(..) => Input::PeerCancel,
+            End::Violation(_) => Input::Violation,
+            End::ConnectionLost => Input::ConnectionLost,
+        };
         if self.line.has_ended() || !self.apply(input) {
             return;
         }
@@ -269,38 +239,17 @@ impl Sender {
         tell(cx, self.line.id, Event::Ended(Box::new(Ended { how, stats })));
         self.line.wind_down(cx);
     }
+}
 
-    fn violation(&mut self, cx: &mut Cx<'_>, rule: Violation) {
-        log::info!("{} {}: ended, the peer broke a rule: {rule}", self.line.id, self.token);
-        self.line.cut(cx, rule.code());
-        self.close(cx, Input::Violation, End::Violation(rule));
-    }
-
-    /// The peer has reset a stream, or wants no more of one.
-    fn on_reset(&mut self, cx: &mut Cx<'_>, code: Code) {
-        self.line.cut(cx, Code::Cancelled);
-        self.close(cx, Input::Reset, End::Peer(code, String::new()));
-    }
-
-    /// Cancels, or refuses.
-    fn cancel_now(&mut self, cx: &mut Cx<'_>, code: Code, reason: &str) {
-        self.line.say(&Message::Cancel { code, reason: super::shorten(reason) });
-        self.line.finish();
-        self.close(cx, Input::Cancel, End::Local(code));
-    }
-
+/// What becomes of entries and pieces.
+impl Sender {
     /// An entry is dealt with, and the receiver sees it so. One that was given up here counts as
     /// failed here, whatever became of it there.
     fn settle(&mut self, file: u32, how: Settled) {
         let gone = self.files.remove(&file);
         let given_up = gone.is_some_and(|out| out.given_up);
         self.drop_pieces(file);
-        match how {
-            _ if given_up => self.counts.failed += 1,
-            Settled::Done(_) | Settled::Folder => self.counts.done += 1,
-            Settled::Skipped => self.counts.skipped += 1,
-            Settled::Failed => self.counts.failed += 1,
-        }
+        self.counts.settle(if given_up { Settled::Failed } else { how });
         self.tally.put(file, how);
     }
 

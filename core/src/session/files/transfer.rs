@@ -217,7 +217,7 @@ impl Transfer {
             Message::Offer { token, .. } => {
                 let mut receiver = Receiver::new(line, token, Accept::default(), cx.now);
                 // An offer is legal in front of everything.
-                let _ = receiver.on_message(cx, message);
+                let _ = receiver.on_word(cx, message);
                 Self::Receiver(Box::new(receiver))
             }
             Message::Request { token, window, names } => {

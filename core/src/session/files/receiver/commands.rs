@@ -2,14 +2,14 @@
 
 use super::lanes::{Got, Phase};
 use super::{
-    Accept, Code, Cx, Event, FileInput, FileState, Hash, Input, Machine, Message, PieceInput,
-    Receiver, Settled, State, Step, limits, tell,
+    Accept, Code, Cx, Event, FileInput, FileState, Hash, Input, Message, Party, PieceInput,
+    Receiver, Settled, State, limits, tell,
 };
 use crate::error::Misuse;
 use crate::session::files::hash::Digest;
 use crate::session::files::message::{Verdict, queries};
 use crate::session::files::types::{Channel, Have, Kind, Request};
-use crate::session::files::{Pulled, shorten};
+use crate::session::files::{Pulled, party, shorten};
 
 impl Receiver {
     /// Asks for files. The offer that comes is accepted with this.
@@ -93,7 +93,7 @@ impl Receiver {
         while !buf.is_empty()
             && let Some(lane) = self.lanes.by_channel(channel)
         {
-            let stream = lane.stream;
+            let stream = lane.ledger.stream;
             let Phase::Payload { file, piece, offset, left } = lane.phase else {
                 if self.pass(cx, stream)? {
                     continue;
@@ -142,8 +142,7 @@ impl Receiver {
             let len = self.step_piece(file, piece, PieceInput::Store).ok_or(not_wanted)?;
             let own = self.files.get_mut(&file).ok_or(Misuse::Gone)?;
             own.stored(piece, len, hash);
-            self.counts.acked += u64::from(len);
-            self.counts.pieces += 1;
+            self.counts.stored(len);
             self.stored.entry(file).or_default().insert(piece..piece + 1);
             self.untold += 1;
             self.look_whole(cx, file);
@@ -256,10 +255,7 @@ impl Receiver {
     }
 
     fn legal(&self, command: &'static str, input: Input) -> Result<(), Misuse> {
-        match self.state.next(input) {
-            Step::Go(_) | Step::Stay => Ok(()),
-            Step::Illegal => Err(Misuse::WrongState { command, state: self.state.name() }),
-        }
+        party::legal(self.state, input, command, self.state.name())
     }
 }
 

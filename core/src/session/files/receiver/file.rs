@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{FileInput, FileState, Hash, Head, Machine, Ranges, Step, Violation, limits};
+use super::{FileInput, FileState, Hash, Head, Ranges, Violation, limits};
 use crate::session::files::hash::Root;
+use crate::session::files::party::advance;
 use crate::session::files::types::{Entry, Have};
 
 /// Pieces that the application has, until the sender has said whether they are the same.
@@ -59,14 +60,7 @@ impl FileIn {
 
     /// Takes an input of the file's own state machine. False: not legal.
     pub(super) fn step(&mut self, input: FileInput) -> bool {
-        match self.state.next(input) {
-            Step::Go(to) => {
-                self.state = to;
-                true
-            }
-            Step::Stay => true,
-            Step::Illegal => false,
-        }
+        advance(&mut self.state, input)
     }
 
     /// Whether the application can have these: in order, apart, within the file.

@@ -1,18 +1,14 @@
 //! The streams that carry pieces to a receiver.
 
-use std::collections::VecDeque;
-
 use super::{Head, Violation, limits};
 use crate::code::Code;
 use crate::id::StreamId;
 use crate::session::files::block::MAX_HEAD;
+use crate::session::files::party::{Archive, Ledger};
 use crate::session::files::types::{Channel, ChannelStats};
 use crate::session::{Claim, Cx};
 use crate::time::Instant;
 use crate::transport::Read;
-
-/// Streams that are over, of which the numbers are kept.
-const KEPT: usize = 32;
 
 /// Where a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +24,7 @@ pub(super) enum Phase {
 /// One stream.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) stream: StreamId,
-    pub(super) channel: Channel,
+    pub(super) ledger: Ledger,
     pub(super) phase: Phase,
     head: [u8; MAX_HEAD],
     have: usize,
@@ -37,10 +32,6 @@ pub(super) struct Lane {
     pub(super) told: bool,
     /// There may be more although no signal will come.
     pub(super) more: bool,
-    opened: Instant,
-    bytes: u64,
-    pieces: u64,
-    operations: u64,
 }
 
 /// What reading a stream gave.
@@ -54,18 +45,6 @@ pub(super) enum Got {
 }
 
 impl Lane {
-    fn stats(&self, now: Instant, is_open: bool) -> ChannelStats {
-        ChannelStats {
-            channel: self.channel,
-            stream: self.stream.0,
-            bytes: self.bytes,
-            pieces: self.pieces,
-            operations: self.operations,
-            open: now.since(self.opened),
-            is_open,
-        }
-    }
-
     /// Reads on in a head.
     pub(super) fn read_head(&mut self, cx: &mut Cx<'_>) -> Result<Got, Violation> {
         loop {
@@ -77,7 +56,7 @@ impl Lane {
                 Ok(Err(least)) => least.min(MAX_HEAD),
                 Err(why) => return Err(Violation::FileBlock(why)),
             };
-            match cx.transport.read(self.stream, &mut self.head[self.have..least]) {
+            match cx.transport.read(self.ledger.stream, &mut self.head[self.have..least]) {
                 Ok(Read::Bytes(len)) => self.have += len,
                 Ok(Read::Blocked) => return Ok(Got::Blocked),
                 Ok(Read::Finished) if self.have == 0 => return Ok(Got::Finished),
@@ -95,11 +74,11 @@ impl Lane {
         left: u32,
     ) -> Result<Got, Violation> {
         let most = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.operations += 1;
-        match cx.transport.read(self.stream, &mut buf[..most]) {
+        self.ledger.operations += 1;
+        match cx.transport.read(self.ledger.stream, &mut buf[..most]) {
             Ok(Read::Bytes(len)) => {
-                self.bytes += len as u64;
-                self.pieces += u64::from(len as u64 == u64::from(left));
+                self.ledger.bytes += len as u64;
+                self.ledger.pieces += u64::from(len as u64 == u64::from(left));
                 Ok(Got::Bytes(len))
             }
             Ok(Read::Blocked) => Ok(Got::Blocked),
@@ -113,7 +92,7 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
-    closed: VecDeque<ChannelStats>,
+    closed: Archive,
     next_channel: u32,
 }
 
@@ -124,35 +103,30 @@ impl Lanes {
             return false;
         }
         self.lanes.push(Lane {
-            stream,
-            channel: Channel(self.next_channel),
+            ledger: Ledger::new(now, stream, Channel(self.next_channel)),
             phase: Phase::Head,
             head: [0; MAX_HEAD],
             have: 0,
             told: false,
             more: false,
-            opened: now,
-            bytes: 0,
-            pieces: 0,
-            operations: 0,
         });
         self.next_channel += 1;
         true
     }
 
     pub(super) fn by_stream(&mut self, stream: StreamId) -> Option<&mut Lane> {
-        self.lanes.iter_mut().find(|lane| lane.stream == stream)
+        self.lanes.iter_mut().find(|lane| lane.ledger.stream == stream)
     }
 
     pub(super) fn by_channel(&mut self, channel: Channel) -> Option<&mut Lane> {
-        self.lanes.iter_mut().find(|lane| lane.channel == channel)
+        self.lanes.iter_mut().find(|lane| lane.ledger.channel == channel)
     }
 
     /// One that wants to be read although no signal will come.
     pub(super) fn take_more(&mut self) -> Option<StreamId> {
         let lane = self.lanes.iter_mut().find(|lane| lane.more)?;
         lane.more = false;
-        Some(lane.stream)
+        Some(lane.ledger.stream)
     }
 
     /// Something waits for the application.
@@ -173,19 +147,18 @@ impl Lanes {
 
     /// A stream is over.
     pub(super) fn forget(&mut self, cx: &mut Cx<'_>, stream: StreamId) {
-        let Some(n) = self.lanes.iter().position(|lane| lane.stream == stream) else { return };
+        let Some(n) = self.lanes.iter().position(|lane| lane.ledger.stream == stream) else {
+            return;
+        };
         let lane = self.lanes.remove(n);
         cx.streams.push(Claim::Free(stream));
-        self.closed.push_back(lane.stats(cx.now, false));
-        if self.closed.len() > KEPT {
-            self.closed.pop_front();
-        }
+        self.closed.keep(lane.ledger.stats(cx.now, false));
     }
 
     /// Wants no more of any.
     pub(super) fn stop(&mut self, cx: &mut Cx<'_>, code: Code) {
         while let Some(lane) = self.lanes.first() {
-            let stream = lane.stream;
+            let stream = lane.ledger.stream;
             cx.transport.stop(stream, code);
             self.forget(cx, stream);
         }
@@ -193,7 +166,6 @@ impl Lanes {
 
     /// Numbers of all streams that are open, and of the last ones that were.
     pub(super) fn stats(&self, now: Instant) -> Vec<ChannelStats> {
-        let open = self.lanes.iter().map(|lane| lane.stats(now, true));
-        self.closed.iter().copied().chain(open).collect()
+        self.closed.with(self.lanes.iter().map(|lane| lane.ledger.stats(now, true)))
     }
 }

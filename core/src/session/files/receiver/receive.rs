@@ -3,7 +3,7 @@
 use super::file::Whole;
 use super::lanes::{Got, Phase};
 use super::{
-    Code, Cx, End, Event, FileIn, FileInput, Hash, Head, Input, Item, Message, PieceIn, PieceInput,
+    Code, Cx, Event, FileIn, FileInput, Hash, Head, Input, Message, Party, PieceIn, PieceInput,
     PieceState, Receiver, Settled, State, StreamId, Violation, limits, tell,
 };
 use crate::session::files::message::entries::Parsed;
@@ -14,43 +14,7 @@ use crate::session::files::types::Offer;
 const DISCARDS: usize = 16;
 
 impl Receiver {
-    /// False: nothing more to read now.
-    pub(super) fn on_item(&mut self, cx: &mut Cx<'_>, item: Item) -> bool {
-        match item {
-            Item::Message(message) => {
-                let kind = message.kind();
-                if let Err(rule) = self.on_message(cx, message) {
-                    log::debug!("{} message type {kind}: {rule}", self.token);
-                    self.violation(cx, rule);
-                }
-                !self.line.has_ended()
-            }
-            Item::Skipped => true,
-            Item::Blocked => false,
-            Item::Finished => {
-                if self.state == State::Closing {
-                    self.close(cx, Input::Fin, End::Complete);
-                } else {
-                    self.violation(cx, Violation::FileTruncated);
-                }
-                false
-            }
-            Item::Ended(code) => {
-                self.on_reset(cx, code);
-                false
-            }
-            Item::Broken(rule) => {
-                self.violation(cx, rule);
-                false
-            }
-        }
-    }
-
-    pub(crate) fn on_message(
-        &mut self,
-        cx: &mut Cx<'_>,
-        message: Message,
-    ) -> Result<(), Violation> {
+    pub(crate) fn on_word(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Violation> {
         let out_of_place = Violation::FileOrder(message.kind());
         match message {
             Message::Offer { token, entries, bytes, label, target } => {
@@ -58,8 +22,7 @@ impl Receiver {
                 return self.on_offer(cx, offer);
             }
             Message::Cancel { code, reason } => {
-                self.line.finish();
-                self.close(cx, Input::PeerCancel, End::Peer(code, reason));
+                self.on_cancel(cx, code, reason);
             }
             Message::Pause { reason } => {
                 if !std::mem::replace(&mut self.hold.there, true) {
@@ -79,24 +42,14 @@ impl Receiver {
             Message::Checked { file, have, same } if self.is_going() => {
                 return self.on_checked(cx, file, have, same);
             }
-            Message::FileEnd { file, size, root } if self.is_going() => {
-                if file >= self.next_file {
-                    return Err(Violation::FileRange);
-                }
+            Message::FileEnd { file, size, root } if file < self.next_file => {
                 if let Some(own) = self.files.get_mut(&file) {
                     own.end(size, root)?;
                     self.look_whole(cx, file);
                 }
             }
             Message::FileFailed { file, code, reason } if file < self.next_file => {
-                // Said again, so that the sender knows that nothing else was said before.
-                if let Some(own) = self.files.get_mut(&file) {
-                    own.step(FileInput::Fail);
-                    self.line.say(&Message::FileFailed { file, code, reason: String::new() });
-                    self.settle(file, Settled::Failed);
-                    let failed = Event::Failed { file, code, reason, by_peer: true };
-                    tell(cx, self.line.id, failed);
-                }
+                self.on_failed(cx, file, code, reason);
             }
             Message::Done { entries, digest } => return self.on_done(cx, entries, digest),
             Message::Request { .. }
@@ -116,6 +69,17 @@ impl Receiver {
             | Message::Reply(_) => return Err(out_of_place),
         }
         Ok(())
+    }
+
+    /// The sender has given a file up. That is said again, so that the sender knows that nothing
+    /// else was said before.
+    fn on_failed(&mut self, cx: &mut Cx<'_>, file: u32, code: Code, reason: String) {
+        if let Some(own) = self.files.get_mut(&file) {
+            own.step(FileInput::Fail);
+            self.line.say(&Message::FileFailed { file, code, reason: String::new() });
+            self.settle(file, Settled::Failed);
+            tell(cx, self.line.id, Event::Failed { file, code, reason, by_peer: true });
+        }
     }
 
     fn on_offer(&mut self, cx: &mut Cx<'_>, offer: Offer) -> Result<(), Violation> {
@@ -287,7 +251,7 @@ impl Receiver {
             let Some(lane) = self.lanes.by_stream(stream) else { return Ok(()) };
             if let Phase::Payload { .. } = lane.phase {
                 if !std::mem::replace(&mut lane.told, true) {
-                    let channel = lane.channel;
+                    let channel = lane.ledger.channel;
                     tell(cx, self.line.id, Event::Readable { channel });
                 }
                 return Ok(());

@@ -43,10 +43,8 @@ pub enum Input {
     Fin,
     /// The application cancels, or refuses.
     Cancel,
-    /// The peer cancels, or refuses.
+    /// The peer cancels, refuses, or resets a stream.
     PeerCancel,
-    /// The peer has reset a stream.
-    Reset,
     /// The peer broke a rule.
     Violation,
     /// The connection is gone.
@@ -93,7 +91,6 @@ impl Machine for State {
         Input::Fin,
         Input::Cancel,
         Input::PeerCancel,
-        Input::Reset,
         Input::Violation,
         Input::ConnectionLost,
     ];
@@ -127,7 +124,7 @@ impl Machine for State {
                 | Self::Paused
                 | Self::Finishing
                 | Self::Closing,
-                I::Cancel | I::PeerCancel | I::Reset | I::Violation | I::ConnectionLost,
+                I::Cancel | I::PeerCancel | I::Violation | I::ConnectionLost,
             ) => Step::Go(Self::Closed),
 
             (Self::Waiting, I::Accept | I::Done | I::Finish | I::Fin)
@@ -153,9 +150,7 @@ impl Machine for State {
                 | I::Fin
                 | I::Cancel,
             ) => Step::Illegal,
-            (Self::Closed, I::PeerCancel | I::Reset | I::Violation | I::ConnectionLost) => {
-                Step::Stay
-            }
+            (Self::Closed, I::PeerCancel | I::Violation | I::ConnectionLost) => Step::Stay,
         }
     }
 }

@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use super::file::{Checked, FileOut};
 use super::{
-    Block, Code, Cx, Event, Hash, Head, Input, Machine, Message, PieceInput, PieceState, Sender,
-    State, Step, limits, tell,
+    Block, Code, Cx, Event, Hash, Head, Input, Message, Party, PieceInput, PieceState, Sender,
+    State, limits, tell,
 };
 use crate::error::Misuse;
 use crate::session::files::message::{entries, page};
-use crate::session::files::name;
 use crate::session::files::types::{Entry, Offer};
+use crate::session::files::{name, party};
 use crate::wire::varint;
 
 /// Entries are put into pages of about this many bytes.
@@ -264,10 +264,7 @@ impl Sender {
     }
 
     fn legal(&self, command: &'static str, input: Input) -> Result<(), Misuse> {
-        match self.state.next(input) {
-            Step::Go(_) | Step::Stay => Ok(()),
-            Step::Illegal => Err(Misuse::WrongState { command, state: self.state.name() }),
-        }
+        party::legal(self.state, input, command, self.state.name())
     }
 }
 

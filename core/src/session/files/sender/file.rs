@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::{FileInput, FileState, Machine, Step};
+use super::{FileInput, FileState};
 use crate::limits;
 use crate::session::files::hash::{Digest, Hash, Root};
+use crate::session::files::party::advance;
 use crate::session::files::ranges::Ranges;
 use crate::session::files::types::{Entry, Kind};
 
@@ -66,14 +67,7 @@ impl FileOut {
 
     /// Takes an input of the file's own state machine. False: not legal.
     pub(super) fn step(&mut self, input: FileInput) -> bool {
-        match self.state.next(input) {
-            Step::Go(to) => {
-                self.state = to;
-                true
-            }
-            Step::Stay => true,
-            Step::Illegal => false,
-        }
+        advance(&mut self.state, input)
     }
 
     /// The receiver wants it, but for what it has. False: it cannot have that.

@@ -10,6 +10,7 @@ use crate::conn::streams::{kind, rank};
 use crate::id::{Dir, SessionId, StreamId};
 use crate::session::files::bucket::Bucket;
 use crate::session::files::line::write_parts;
+use crate::session::files::party::{Archive, Ledger};
 use crate::session::files::types::{Channel, ChannelStats};
 use crate::session::{Claim, Cx};
 use crate::time::Instant;
@@ -21,41 +22,22 @@ use crate::wire::varint;
 const SMALL: usize = 16 << 10;
 /// How much is copied together.
 const RUN: usize = 64 << 10;
-/// Streams that are over, of which the numbers are kept.
-const KEPT: usize = 32;
 
 #[derive(Debug)]
 struct Lane {
-    stream: StreamId,
-    channel: Channel,
+    ledger: Ledger,
     /// What is being written: at the end of it a block ends.
     parts: VecDeque<Bytes>,
     blocked: bool,
-    opened: Instant,
-    bytes: u64,
-    pieces: u64,
-    operations: u64,
 }
 
 impl Lane {
-    fn stats(&self, now: Instant, is_open: bool) -> ChannelStats {
-        ChannelStats {
-            channel: self.channel,
-            stream: self.stream.0,
-            bytes: self.bytes,
-            pieces: self.pieces,
-            operations: self.operations,
-            open: now.since(self.opened),
-            is_open,
-        }
-    }
-
     /// Puts the next block on it, with those behind it if they are small. Says which.
     fn load(&mut self, ready: &mut VecDeque<Block>, sent: &mut Vec<(u32, u64)>) {
         let mut run = Vec::new();
         while let Some(block) = ready.pop_front() {
-            self.bytes += block.bytes.len() as u64;
-            self.pieces += 1;
+            self.ledger.bytes += block.bytes.len() as u64;
+            self.ledger.pieces += 1;
             sent.push((block.head.file, block.head.piece));
             block.head.encode(&mut run);
             if block.bytes.len() > SMALL {
@@ -78,7 +60,7 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
-    closed: VecDeque<ChannelStats>,
+    closed: Archive,
     next_channel: u32,
     /// The peer allows no more streams for now.
     starved: bool,
@@ -97,7 +79,7 @@ impl Lanes {
     }
 
     pub(super) fn unblock(&mut self, stream: StreamId) {
-        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.stream == stream) {
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.ledger.stream == stream) {
             lane.blocked = false;
         }
     }
@@ -108,8 +90,7 @@ impl Lanes {
 
     /// Numbers of all streams that are open, and of the last ones that were.
     pub(super) fn stats(&self, now: Instant) -> Vec<ChannelStats> {
-        let open = self.lanes.iter().map(|lane| lane.stats(now, true));
-        self.closed.iter().copied().chain(open).collect()
+        self.closed.with(self.lanes.iter().map(|lane| lane.ledger.stats(now, true)))
     }
 
     /// Writes what can be written of what is ready, over so many streams. Answers with the
@@ -163,14 +144,9 @@ impl Lanes {
             varint::put(&mut prefix, kind::FILE_DATA);
             varint::put(&mut prefix, owner.control.0);
             self.lanes.push(Lane {
-                stream,
-                channel: Channel(self.next_channel),
+                ledger: Ledger::new(cx.now, stream, Channel(self.next_channel)),
                 parts: VecDeque::from([prefix.into()]),
                 blocked: false,
-                opened: cx.now,
-                bytes: 0,
-                pieces: 0,
-                operations: 0,
             });
             self.next_channel += 1;
             wanted -= 1;
@@ -186,7 +162,7 @@ impl Lanes {
                 n += 1;
                 continue;
             }
-            match cx.transport.write(lane.stream, &mut Bytes::new(), true) {
+            match cx.transport.write(lane.ledger.stream, &mut Bytes::new(), true) {
                 Ok(Wrote::Blocked) => {
                     lane.blocked = true;
                     n += 1;
@@ -199,11 +175,8 @@ impl Lanes {
 
     fn forget(&mut self, cx: &mut Cx<'_>, n: usize) {
         let lane = self.lanes.remove(n);
-        cx.streams.push(Claim::Free(lane.stream));
-        self.closed.push_back(lane.stats(cx.now, false));
-        if self.closed.len() > KEPT {
-            self.closed.pop_front();
-        }
+        cx.streams.push(Claim::Free(lane.ledger.stream));
+        self.closed.keep(lane.ledger.stats(cx.now, false));
     }
 
     /// Ends all of them, when nothing is left to write.
@@ -216,7 +189,7 @@ impl Lanes {
     pub(super) fn reset(&mut self, cx: &mut Cx<'_>, code: Code) {
         self.finish(cx);
         while !self.lanes.is_empty() {
-            cx.transport.reset(self.lanes[0].stream, code);
+            cx.transport.reset(self.lanes[0].ledger.stream, code);
             self.forget(cx, 0);
         }
     }
@@ -246,9 +219,9 @@ fn write_one(
         *limited = true;
         return Ok(false);
     }
-    let (taken, wrote) = write_parts(cx, lane.stream, &mut lane.parts, room)?;
+    let (taken, wrote) = write_parts(cx, lane.ledger.stream, &mut lane.parts, room)?;
     bucket.take(taken);
-    lane.operations += 1;
+    lane.ledger.operations += 1;
     lane.blocked = wrote == Wrote::Blocked;
     *limited |= wrote == Wrote::All && taken < len;
     Ok(lane.parts.is_empty())

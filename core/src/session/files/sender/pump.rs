@@ -2,7 +2,8 @@
 
 use super::lanes::Owner;
 use super::{
-    Event, FileInput, Input, Message, PieceInput, PieceOut, PieceState, Sender, State, limits, tell,
+    Event, FileInput, Input, Message, Party, PieceInput, PieceOut, PieceState, Sender, State,
+    limits, tell,
 };
 use crate::session::Cx;
 use crate::session::files::meter::LimitedBy;

@@ -1,41 +1,13 @@
 //! What the receiver says.
 
 use super::{
-    Code, Cx, End, Event, FileInput, Hash, Input, Item, Kind, Message, PieceInput, Sender, Settled,
-    State, Violation, limits, tell,
+    Code, Cx, End, Event, FileInput, Hash, Input, Kind, Message, Party, PieceInput, Sender,
+    Settled, State, Violation, limits, tell,
 };
 use crate::session::files::message::Verdict;
 
 impl Sender {
-    /// False: nothing more to read now.
-    pub(super) fn on_item(&mut self, cx: &mut Cx<'_>, item: Item) -> bool {
-        match item {
-            Item::Message(message) => {
-                let kind = message.kind();
-                if let Err(rule) = self.on_message(cx, message) {
-                    log::debug!("{} message type {kind}: {rule}", self.token);
-                    self.violation(cx, rule);
-                }
-                !self.line.has_ended()
-            }
-            Item::Skipped => true,
-            Item::Blocked => false,
-            Item::Finished => {
-                self.violation(cx, Violation::FileTruncated);
-                false
-            }
-            Item::Ended(code) => {
-                self.on_reset(cx, code);
-                false
-            }
-            Item::Broken(rule) => {
-                self.violation(cx, rule);
-                false
-            }
-        }
-    }
-
-    fn on_message(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Violation> {
+    pub(super) fn on_word(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Violation> {
         let out_of_place = Violation::FileOrder(message.kind());
         match message {
             Message::Accept { window } => {
@@ -47,8 +19,7 @@ impl Sender {
                 tell(cx, self.line.id, Event::Accepted);
             }
             Message::Cancel { code, reason } => {
-                self.line.finish();
-                self.close(cx, Input::PeerCancel, End::Peer(code, reason));
+                self.on_cancel(cx, code, reason);
             }
             Message::Pause { reason } => {
                 if !std::mem::replace(&mut self.hold.there, true) {
@@ -197,10 +168,9 @@ impl Sender {
         }
         for piece in first..end {
             let len = self.step_piece(file, piece, PieceInput::Store);
-            let len = u64::from(len.ok_or(Violation::FileRange)?);
-            self.counts.acked += len;
-            self.counts.pieces += 1;
-            self.tuner.acked(cx.now, len);
+            let len = len.ok_or(Violation::FileRange)?;
+            self.counts.stored(len);
+            self.tuner.acked(cx.now, u64::from(len));
         }
         Ok(())
     }
@@ -245,7 +215,7 @@ impl Sender {
             return Err(Violation::FileDigest);
         }
         self.line.finish();
-        self.close(cx, Input::Got, End::Complete);
+        self.close(cx, End::Complete);
         Ok(())
     }
 

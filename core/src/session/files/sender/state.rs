@@ -41,10 +41,8 @@ pub enum Input {
     Got,
     /// The application cancels, or refuses.
     Cancel,
-    /// The peer cancels, or refuses.
+    /// The peer cancels, refuses, or resets a stream.
     PeerCancel,
-    /// The peer has reset a stream.
-    Reset,
     /// The peer broke a rule.
     Violation,
     /// The connection is gone.
@@ -90,7 +88,6 @@ impl Machine for State {
         Input::Got,
         Input::Cancel,
         Input::PeerCancel,
-        Input::Reset,
         Input::Violation,
         Input::ConnectionLost,
     ];
@@ -121,7 +118,7 @@ impl Machine for State {
                 | Self::Sending
                 | Self::Paused
                 | Self::Finishing,
-                I::Cancel | I::PeerCancel | I::Reset | I::Violation | I::ConnectionLost,
+                I::Cancel | I::PeerCancel | I::Violation | I::ConnectionLost,
             ) => Step::Go(Self::Closed),
 
             (Self::Idle, I::Accept | I::Pause | I::Resume | I::Settled | I::Got)
@@ -141,9 +138,7 @@ impl Machine for State {
                 | I::Got
                 | I::Cancel,
             ) => Step::Illegal,
-            (Self::Closed, I::PeerCancel | I::Reset | I::Violation | I::ConnectionLost) => {
-                Step::Stay
-            }
+            (Self::Closed, I::PeerCancel | I::Violation | I::ConnectionLost) => Step::Stay,
         }
     }
 }
