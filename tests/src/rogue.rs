@@ -95,6 +95,16 @@ impl Rogue {
         self.flush(id);
     }
 
+    /// Writes to a stream that may have been stopped, which shows in [`Rogue::stopped`] then.
+    ///
+    /// # Panics
+    /// After an end mark.
+    pub fn write_on(&mut self, id: StreamId, bytes: &[u8]) {
+        if !self.stopped.contains_key(&id) {
+            self.write(id, bytes, false);
+        }
+    }
+
     fn flush(&mut self, id: StreamId) {
         let Some((bytes, fin)) = self.unsent.get_mut(&id) else { return };
         match self.transport.write(id, bytes, *fin) {

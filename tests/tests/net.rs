@@ -9,6 +9,7 @@ mod net {
     mod files;
     mod files_pace;
     mod files_resume;
+    mod files_rogue;
     mod files_trouble;
     mod flood;
     mod handshake;
