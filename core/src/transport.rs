@@ -2,8 +2,13 @@
 //! endpoint, for what exists before and between connections, and [`Transport`], one for each
 //! connection. Sessions do not know which implementation carries them.
 
+mod cid;
 #[cfg(feature = "quic")]
 pub mod quic;
+mod reason;
+mod resets;
+mod routes;
+mod token;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -129,6 +134,20 @@ pub enum Offered {
     V1,
     /// Only `quic-stream-proto`.
     Classic,
+}
+
+/// `anabranch/1` and the classic protocol, by their names in a handshake (ALPN).
+pub(crate) static PROTOCOLS: [&[u8]; 2] = [b"anabranch/1", b"quic-stream-proto"];
+
+impl Offered {
+    /// The names of the protocols, best first.
+    pub(crate) fn protocols(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Both => &PROTOCOLS,
+            Self::V1 => &PROTOCOLS[..1],
+            Self::Classic => &PROTOCOLS[1..],
+        }
+    }
 }
 
 /// Whom to dial, and how.
