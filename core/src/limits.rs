@@ -94,6 +94,9 @@ pub const WANTED_UNPACED: usize = 256 << 10;
 /// while the other is sent.
 pub const MAX_SUPPLIED: usize = 2 * MAX_WANTED;
 
+/// Ranges of packets that an ACK frame of DQUIC holds, and that a receiver keeps.
+pub const DQUIC_ACK_RANGES: usize = 64;
+
 /// Datagrams a driver takes from a socket in one turn before it looks at anything else.
 pub const RECEIVE_BATCHES_PER_TURN: usize = 32;
 /// Sends of a driver in one turn before it looks at anything else.

@@ -3,6 +3,7 @@
 //! connection. Sessions do not know which implementation carries them.
 
 mod cid;
+pub mod dquic;
 #[cfg(feature = "quic")]
 pub mod quic;
 mod reason;
