@@ -40,6 +40,11 @@ impl CidBytes {
         Some(Self { len: u8::try_from(bytes.len()).ok()?, bytes: out })
     }
 
+    /// The id without bytes.
+    pub(crate) const fn empty() -> Self {
+        Self { len: 0, bytes: [0; 20] }
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
@@ -166,6 +171,19 @@ pub struct Target {
     pub offered: Offered,
     /// A ticket of an earlier connection to the same server, for resumption and 0-RTT.
     pub ticket: Option<Bytes>,
+}
+
+impl Target {
+    /// Whether a datagram can go from one address to the other.
+    pub(crate) fn check_addresses(&self) -> Result<(), Misuse> {
+        if self.remote.port() == 0 || self.remote.ip().is_unspecified() {
+            return Err(Misuse::Config("the server's address cannot be dialled"));
+        }
+        if self.remote.is_ipv4() != self.local.is_ipv4() {
+            return Err(Misuse::Config("both addresses have to be of one family"));
+        }
+        Ok(())
+    }
 }
 
 /// What is known once a handshake is complete.

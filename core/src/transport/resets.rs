@@ -33,11 +33,16 @@ impl Resets {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(place, id);
     }
 
-    /// The connection that believes the token at the end of a datagram.
-    pub(super) fn find(&self, remote: SocketAddr, datagram: &[u8]) -> Option<ConnId> {
-        let token = datagram.last_chunk::<16>()?;
+    /// The connection that believes a token.
+    pub(super) fn find(&self, remote: SocketAddr, token: &[u8; 16]) -> Option<ConnId> {
         let place = self.place(remote, token);
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&place).copied()
+    }
+
+    /// This token is believed no more.
+    pub(super) fn remove(&self, remote: SocketAddr, token: &[u8; 16]) {
+        let place = self.place(remote, token);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
     }
 
     /// The connection is gone.

@@ -21,9 +21,6 @@ const PATHS: u64 = 64;
 const MAX_SEND: usize = 16_383;
 /// Datagram size that nearly every path takes, for when the path is not asked.
 const SAFE_DATAGRAM: usize = 1_350;
-/// Unidirectional streams a peer may have open at once: none is in use today, and a peer with
-/// newer habits (an HTTP/3 stack opens three) should not be cut off for them.
-const PEER_UNI_STREAMS: u64 = 3;
 /// A round trip to assume before one was measured: short, so that a lost first datagram is
 /// soon sent again.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
@@ -149,7 +146,7 @@ impl QuicConfig {
         config.set_initial_max_stream_data_bidi_remote(limits::SERVER_STREAM_WINDOW);
         config.set_initial_max_stream_data_uni(limits::SERVER_STREAM_WINDOW);
         config.set_initial_max_streams_bidi(limits::MAX_PEER_STREAMS);
-        config.set_initial_max_streams_uni(PEER_UNI_STREAMS);
+        config.set_initial_max_streams_uni(limits::MAX_PEER_UNI_STREAMS);
         Ok(config)
     }
 
@@ -168,7 +165,7 @@ impl QuicConfig {
         config.set_initial_max_stream_data_bidi_remote(limits::SERVER_STREAM_WINDOW);
         config.set_initial_max_stream_data_uni(limits::SERVER_STREAM_WINDOW);
         config.set_initial_max_streams_bidi(0);
-        config.set_initial_max_streams_uni(PEER_UNI_STREAMS);
+        config.set_initial_max_streams_uni(limits::MAX_PEER_UNI_STREAMS);
         Ok(config)
     }
 

@@ -70,7 +70,9 @@ impl QuicStack {
         if let Some(id) = self.routes.find(dcid) {
             return Route::To(id);
         }
-        if let Some(id) = self.resets.find(path.remote, bytes) {
+        if let Some(token) = bytes.last_chunk::<16>()
+            && let Some(id) = self.resets.find(path.remote, token)
+        {
             return Route::To(id);
         }
         if self.server.is_none() {
@@ -239,12 +241,7 @@ impl Stack for QuicStack {
         id: ConnId,
         target: &Target,
     ) -> Result<Box<dyn Transport>, Misuse> {
-        if target.remote.port() == 0 || target.remote.ip().is_unspecified() {
-            return Err(Misuse::Config("the server's address cannot be dialled"));
-        }
-        if target.remote.is_ipv4() != target.local.is_ipv4() {
-            return Err(Misuse::Config("both addresses have to be of one family"));
-        }
+        target.check_addresses()?;
         let finding = Finding::default();
         let mut conn = self.connect(id, target, &finding)?;
         let binding = trust::binding(target);
