@@ -111,6 +111,10 @@ pub const MAX_RETIRING_IDS: usize = 4 * ACTIVE_CONNECTION_IDS as usize;
 pub const MAX_PATH_ANSWERS: usize = 8;
 /// Ranges of packets that an ACK frame of DQUIC holds, and that a receiver keeps.
 pub const DQUIC_ACK_RANGES: usize = 64;
+/// Ack-eliciting packets of a DQUIC connection that are on their way at once.
+pub const DQUIC_MAX_IN_FLIGHT: usize = 16_384;
+/// The largest congestion window of a DQUIC connection, in bytes.
+pub const DQUIC_MAX_WINDOW: u64 = 64 << 20;
 
 /// Datagrams a driver takes from a socket in one turn before it looks at anything else.
 pub const RECEIVE_BATCHES_PER_TURN: usize = 32;
