@@ -122,7 +122,7 @@ impl Connection {
             believed: None,
             paths: Paths::new(make.side, make.path, make.rng),
             told: make.path,
-            recovery: Recovery::new(mtu.current()),
+            recovery: Recovery::new(make.now, mtu.current()),
             mtu,
             received: ReceivedPackets::default(),
             streams: Streams::new(config::setup(make.side)),

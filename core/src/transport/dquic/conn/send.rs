@@ -30,7 +30,7 @@ impl Connection {
             State::Established => {
                 let run = self.established_run(now, buf);
                 let waits = run.is_none() && self.has_more();
-                self.timing.release = if waits { self.recovery.release(now) } else { None };
+                self.timing.release = if waits { self.recovery.release() } else { None };
                 run
             }
             State::Closing => self.say_close(now, buf),
