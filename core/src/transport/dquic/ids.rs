@@ -125,6 +125,8 @@ pub(super) struct PeerId {
 pub(super) struct PeerIds {
     /// The one in use.
     current: (u64, PeerId),
+    /// Ids below this number were asked back.
+    prior_to: u64,
     /// Others that may be used.
     spare: BTreeMap<u64, PeerId>,
     /// Sequence numbers that will not be used any more.
@@ -140,6 +142,7 @@ impl PeerIds {
     pub(super) fn new(cid: CidBytes) -> Self {
         Self {
             current: (0, PeerId { cid, token: None }),
+            prior_to: 0,
             spare: BTreeMap::new(),
             retired: RangeSet::default(),
             untold: BTreeSet::new(),
@@ -176,7 +179,8 @@ impl PeerIds {
         if known.is_none() && !self.retired.contains(sequence) {
             self.spare.insert(sequence, new);
         }
-        self.retire_below(retire_prior_to);
+        self.prior_to = self.prior_to.max(retire_prior_to);
+        self.retire_below(self.prior_to);
         if self.spare.len() as u64 >= limits::ACTIVE_CONNECTION_IDS {
             return Err(TransportError::ConnectionIdLimit);
         }
@@ -235,3 +239,6 @@ impl PeerIds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

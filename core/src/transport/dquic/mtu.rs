@@ -146,3 +146,6 @@ impl Mtu {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,3 +243,6 @@ pub(super) fn seal(packet: &mut [u8], len: usize) -> usize {
     packet[len..len + TAG].copy_from_slice(&tag);
     len + TAG
 }
+
+#[cfg(test)]
+mod tests;

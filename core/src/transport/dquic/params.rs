@@ -166,3 +166,6 @@ fn protocols(value: &[u8]) -> Option<Vec<Vec<u8>>> {
     }
     Some(names)
 }
+
+#[cfg(test)]
+mod tests;

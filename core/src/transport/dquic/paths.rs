@@ -199,3 +199,6 @@ impl Paths {
         Proof::Validated(self.current.path)
     }
 }
+
+#[cfg(test)]
+mod tests;
