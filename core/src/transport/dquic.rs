@@ -10,7 +10,7 @@ pub mod frame;
 mod ids;
 mod mtu;
 pub mod out;
-mod packet;
+pub mod packet;
 mod params;
 mod paths;
 pub(crate) mod recovery;

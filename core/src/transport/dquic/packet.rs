@@ -11,13 +11,13 @@ use crate::transport::CidBytes;
 use crate::wire::varint::{self, Cursor};
 
 /// The version that this module speaks.
-pub(super) const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 /// Bytes of the tag at the end of every packet.
-pub(super) const TAG: usize = 8;
+pub const TAG: usize = 8;
 /// The shortest first id of a client (as in RFC 9000 section 7.2).
-pub(super) const MIN_FIRST_ID: usize = 8;
+pub const MIN_FIRST_ID: usize = 8;
 /// The longest id.
-pub(super) const MAX_ID: usize = 20;
+pub const MAX_ID: usize = 20;
 
 /// What the first byte says.
 mod kind {
@@ -31,18 +31,18 @@ mod kind {
 
 /// What is in front of every packet of the handshake, in every version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub struct Header {
     /// The version; 0 in a VERSION packet.
-    pub(super) version: u32,
+    pub version: u32,
     /// Whom it is for.
-    pub(super) dcid: CidBytes,
+    pub dcid: CidBytes,
     /// Whom it is from.
-    pub(super) scid: CidBytes,
+    pub scid: CidBytes,
 }
 
 /// A packet, without its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packet<'a> {
+pub enum Packet<'a> {
     /// A client's first packet.
     Hello {
         /// See [`Header`].
@@ -105,7 +105,7 @@ fn cid(cursor: &mut Cursor<'_>) -> Option<CidBytes> {
 
 impl<'a> Packet<'a> {
     /// Reads a datagram. `None`: it is damaged, or no packet of the extension.
-    pub(super) fn read(datagram: &'a [u8]) -> Option<Self> {
+    pub fn read(datagram: &'a [u8]) -> Option<Self> {
         let (bytes, own) = datagram.split_last_chunk::<TAG>()?;
         // A datagram of another protocol is not worth a hash.
         let (first, rest) = bytes.split_first()?;
@@ -154,7 +154,7 @@ impl<'a> Packet<'a> {
 }
 
 /// The id that a DATA packet is for, without a look at its tag: whoever it belongs to looks.
-pub(super) fn data_id(datagram: &[u8]) -> Option<&[u8]> {
+pub fn data_id(datagram: &[u8]) -> Option<&[u8]> {
     match datagram {
         [kind::DATA, len, rest @ ..] => rest.get(..usize::from(*len)),
         _ => None,
@@ -182,7 +182,7 @@ fn put_cid(out: &mut Vec<u8>, cid: &[u8]) {
 }
 
 /// Appends a HELLO, as long as the smallest datagram that may carry one.
-pub(super) fn hello(out: &mut Vec<u8>, header: &Header, token: &[u8], params: &[u8]) -> usize {
+pub fn hello(out: &mut Vec<u8>, header: &Header, token: &[u8], params: &[u8]) -> usize {
     let start = out.len();
     put_header(out, kind::HELLO, header);
     varint::put_bytes(out, token);
@@ -193,7 +193,7 @@ pub(super) fn hello(out: &mut Vec<u8>, header: &Header, token: &[u8], params: &[
 }
 
 /// Appends a RETRY.
-pub(super) fn retry(out: &mut Vec<u8>, header: &Header, token: &[u8]) -> usize {
+pub fn retry(out: &mut Vec<u8>, header: &Header, token: &[u8]) -> usize {
     let start = out.len();
     put_header(out, kind::RETRY, header);
     varint::put_bytes(out, token);
@@ -201,7 +201,7 @@ pub(super) fn retry(out: &mut Vec<u8>, header: &Header, token: &[u8]) -> usize {
 }
 
 /// Appends a VERSION packet that answers a HELLO with this header.
-pub(super) fn version(out: &mut Vec<u8>, hello: &Header) -> usize {
+pub fn version(out: &mut Vec<u8>, hello: &Header) -> usize {
     let start = out.len();
     put_header(out, kind::VERSION, &Header { version: 0, dcid: hello.scid, scid: hello.dcid });
     out.extend_from_slice(&VERSION.to_be_bytes());
@@ -209,7 +209,7 @@ pub(super) fn version(out: &mut Vec<u8>, hello: &Header) -> usize {
 }
 
 /// Appends a WELCOME.
-pub(super) fn welcome(out: &mut Vec<u8>, header: &Header, params: &[u8]) -> usize {
+pub fn welcome(out: &mut Vec<u8>, header: &Header, params: &[u8]) -> usize {
     let start = out.len();
     put_header(out, kind::WELCOME, header);
     varint::put_bytes(out, params);
@@ -217,10 +217,10 @@ pub(super) fn welcome(out: &mut Vec<u8>, header: &Header, params: &[u8]) -> usiz
 }
 
 /// Bytes of a RESET.
-pub(super) const RESET_LEN: usize = 1 + 16 + TAG;
+pub const RESET_LEN: usize = 1 + 16 + TAG;
 
 /// Appends a RESET.
-pub(super) fn reset(out: &mut Vec<u8>, token: &[u8; 16]) -> usize {
+pub fn reset(out: &mut Vec<u8>, token: &[u8; 16]) -> usize {
     let start = out.len();
     out.push(kind::RESET);
     out.extend_from_slice(token);
@@ -228,17 +228,17 @@ pub(super) fn reset(out: &mut Vec<u8>, token: &[u8; 16]) -> usize {
 }
 
 /// Begins a DATA packet: frames follow, and [`seal`]. False: there is not even room for this.
-pub(super) fn begin_data(out: &mut Out<'_>, dcid: &[u8], number: u64) -> bool {
+pub fn begin_data(out: &mut Out<'_>, dcid: &[u8], number: u64) -> bool {
     // Ids have at most 20 bytes.
     let len = u8::try_from(dcid.len()).unwrap_or(u8::MAX);
     out.put(&[kind::DATA, len]) && out.put(dcid) && out.put_varint(number)
 }
 
 /// What a DATA packet needs besides its frames, at most.
-pub(super) const DATA_OVERHEAD: usize = 2 + MAX_ID + 8 + TAG;
+pub const DATA_OVERHEAD: usize = 2 + MAX_ID + 8 + TAG;
 
 /// Puts the tag behind the first `len` bytes of a packet. Gives the packet's length.
-pub(super) fn seal(packet: &mut [u8], len: usize) -> usize {
+pub fn seal(packet: &mut [u8], len: usize) -> usize {
     let tag = tag(&packet[..len]);
     packet[len..len + TAG].copy_from_slice(&tag);
     len + TAG
