@@ -115,6 +115,16 @@ pub const DQUIC_ACK_RANGES: usize = 64;
 pub const DQUIC_MAX_IN_FLIGHT: usize = 16_384;
 /// The largest congestion window of a DQUIC connection, in bytes.
 pub const DQUIC_MAX_WINDOW: u64 = 64 << 20;
+/// What may be written to the streams of a DQUIC connection and not have arrived, beyond two
+/// congestion windows, in bytes.
+pub const DQUIC_SEND_SLACK: u64 = 256 << 10;
+/// What every stream of it may hold of that in any case, so that a small message never waits for
+/// the room that a large one has taken.
+pub const DQUIC_STREAM_RESERVE: u64 = 16 << 10;
+/// Gaps in what has come of one stream. Packets of full size in a full window make fewer.
+pub const DQUIC_MAX_GAPS: usize = 4_096;
+/// Stops of the peer's that are remembered for writers of streams that are over.
+pub const DQUIC_STOPS_KEPT: usize = 64;
 
 /// Datagrams a driver takes from a socket in one turn before it looks at anything else.
 pub const RECEIVE_BATCHES_PER_TURN: usize = 32;
