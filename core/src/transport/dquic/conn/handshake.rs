@@ -1,4 +1,4 @@
-//! HELLO, RETRY, VERSION, WELCOME (rules AB-D4 to AB-D11).
+//! HELLO, RETRY, VERSION, WELCOME (rules AB-D4 to AB-D8 and AB-D11 to AB-D13).
 
 use std::time::Duration;
 
