@@ -30,6 +30,9 @@ pub const MAX_SESSIONS: usize = 16;
 /// Streams a client may have open at once: the sessions, the control stream, and some that
 /// are closing.
 pub const MAX_PEER_STREAMS: u64 = 2 * MAX_SESSIONS as u64 + 1;
+/// Unidirectional streams a peer may have open at once: none is in use today, and a peer with
+/// newer habits (an HTTP/3 stack opens three) should not be cut off for them.
+pub const MAX_PEER_UNI_STREAMS: u64 = 3;
 /// Streams at once whose type has not arrived yet.
 pub const MAX_UNTYPED_STREAMS: usize = MAX_PEER_STREAMS as usize;
 /// What a media receiver buffers for one stream that its application does not read.
@@ -94,6 +97,18 @@ pub const WANTED_UNPACED: usize = 256 << 10;
 /// while the other is sent.
 pub const MAX_SUPPLIED: usize = 2 * MAX_WANTED;
 
+/// The token of a RETRY of DQUIC, in bytes.
+pub const MAX_TOKEN: usize = 512;
+/// Parameters that one end of a DQUIC connection tells the other.
+pub const MAX_PARAMS: usize = 64;
+/// Protocols that a DQUIC client offers.
+pub const MAX_PROTOCOLS: usize = 16;
+/// The name of such a protocol, in bytes.
+pub const MAX_PROTOCOL_NAME: usize = 64;
+/// Connection ids of a DQUIC peer that are being given back to it, or gaps in their numbers.
+pub const MAX_RETIRING_IDS: usize = 4 * ACTIVE_CONNECTION_IDS as usize;
+/// Challenges of a DQUIC peer that wait for their answers.
+pub const MAX_PATH_ANSWERS: usize = 8;
 /// Ranges of packets that an ACK frame of DQUIC holds, and that a receiver keeps.
 pub const DQUIC_ACK_RANGES: usize = 64;
 /// Ack-eliciting packets of a DQUIC connection that are on their way at once.

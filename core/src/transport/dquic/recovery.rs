@@ -286,7 +286,7 @@ impl Recovery {
     }
 
     /// Datagrams are of at most `mtu` bytes from now on.
-    pub(crate) const fn set_mtu(&mut self, mtu: usize) {
+    pub(crate) fn set_mtu(&mut self, mtu: usize) {
         self.mtu = mtu;
         self.congestion.set_mtu(mtu);
     }

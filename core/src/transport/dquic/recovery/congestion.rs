@@ -53,9 +53,10 @@ impl Cubic {
         self.window < self.threshold
     }
 
-    /// Packets have this size from now on.
-    pub(super) const fn set_mtu(&mut self, mtu: usize) {
+    /// Packets have this size from now on. Two of them always fit (RFC 9002 section 7.2).
+    pub(super) fn set_mtu(&mut self, mtu: usize) {
         self.mtu = mtu as u64;
+        self.window = self.window.max(2 * self.mtu);
     }
 
     /// A packet of `bytes` that was sent at `sent` has arrived. The window grows only if it was
