@@ -115,9 +115,9 @@ pub const DQUIC_ACK_RANGES: usize = 64;
 pub const DQUIC_MAX_IN_FLIGHT: usize = 16_384;
 /// The largest congestion window of a DQUIC connection, in bytes.
 pub const DQUIC_MAX_WINDOW: u64 = 64 << 20;
-/// What may be written to the streams of a DQUIC connection and not have arrived, in bytes,
-/// before anything is known about the path.
-pub const DQUIC_SEND_BUDGET: u64 = 256 << 10;
+/// What may be written to the streams of a DQUIC connection and not have arrived, beyond two
+/// congestion windows, in bytes.
+pub const DQUIC_SEND_SLACK: u64 = 256 << 10;
 /// What every stream of it may hold of that in any case, so that a small message never waits for
 /// the room that a large one has taken.
 pub const DQUIC_STREAM_RESERVE: u64 = 16 << 10;

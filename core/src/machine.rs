@@ -88,6 +88,8 @@ pub fn drawings() -> Vec<Drawing> {
     vec![
         draw::<crate::conn::state::State>("connection"),
         draw::<crate::transport::dquic::state::State>("dquic-connection"),
+        draw::<crate::transport::dquic::streams::send_state::State>("dquic-send"),
+        draw::<crate::transport::dquic::streams::recv_state::State>("dquic-receive"),
         draw::<media::client::state::State>("media-client"),
         draw::<media::server::state::State>("media-server"),
     ]

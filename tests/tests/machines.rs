@@ -22,7 +22,10 @@ fn snapshot(drawing: &Drawing) -> PathBuf {
 #[test]
 fn every_machine_is_sound() {
     let drawings = drawings();
-    assert_eq!(drawings.len(), 4, "connection, DQUIC connection, media client, media server");
+    let names: Vec<_> = drawings.iter().map(|drawing| drawing.name).collect();
+    let media = ["media-client", "media-server"];
+    let dquic = ["dquic-connection", "dquic-send", "dquic-receive"];
+    assert_eq!(names, [&["connection"], &dquic[..], &media].concat());
     for drawing in drawings {
         assert_eq!(drawing.flaw, None, "{}", drawing.name);
     }

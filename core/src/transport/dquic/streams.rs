@@ -25,7 +25,7 @@ use window::Window;
 
 use crate::code::Code;
 use crate::id::{Dir, Side, StreamId};
-use crate::limits::{DQUIC_SEND_BUDGET, DQUIC_STOPS_KEPT, DQUIC_STREAM_RESERVE};
+use crate::limits::{DQUIC_SEND_SLACK, DQUIC_STOPS_KEPT, DQUIC_STREAM_RESERVE};
 use crate::transport::{Read, Signal, StreamEnd, Wrote};
 
 /// Rank of a stream that nobody ranked.
@@ -141,7 +141,7 @@ impl Streams {
             received: 0,
             written: 0,
             held: 0,
-            budget: DQUIC_SEND_BUDGET,
+            budget: DQUIC_SEND_SLACK,
             schedule: Schedule::default(),
             pending: Pending::default(),
             readable: VecDeque::new(),
@@ -163,10 +163,15 @@ impl Streams {
         self.look = true;
     }
 
-    /// How many bytes all streams together may hold that were written and have not arrived.
-    pub(crate) fn set_budget(&mut self, bytes: usize) {
-        self.look |= bytes as u64 > self.budget;
-        self.budget = bytes as u64;
+    /// The congestion window in bytes: twice as much, and a little, may be written and not have
+    /// arrived, on all streams together.
+    pub(crate) fn set_window(&mut self, cwnd: u64) {
+        self.set_budget(cwnd.saturating_mul(2).saturating_add(DQUIC_SEND_SLACK));
+    }
+
+    fn set_budget(&mut self, bytes: u64) {
+        self.look |= bytes > self.budget;
+        self.budget = bytes;
     }
 
     /// See [`crate::transport::Transport::open`].

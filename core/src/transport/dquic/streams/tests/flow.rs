@@ -249,12 +249,12 @@ fn writers_share_a_budget_but_small_messages_find_room() {
     let credit = Credit { max_stream_data: 1 << 30, max_data: 1 << 30, ..CREDIT };
     let mut client = end_with(Side::Client, credit);
     let (bulk, chat) = (client.open(Dir::Bidi).unwrap(), client.open(Dir::Bidi).unwrap());
-    let budget = usize::try_from(DQUIC_SEND_BUDGET).unwrap();
+    let budget = usize::try_from(DQUIC_SEND_SLACK).unwrap();
     assert_eq!(write(&mut client, bulk, &vec![0; 1 << 20], false), budget);
     let reserve = usize::try_from(DQUIC_STREAM_RESERVE).unwrap();
     assert_eq!(write(&mut client, chat, &[0; 20_000], false), reserve);
     assert_eq!(signals(&mut client), []);
-    client.set_budget(2 * budget);
+    client.set_window(DQUIC_SEND_SLACK / 2);
     assert_eq!(signals(&mut client), [Signal::Writable(bulk), Signal::Writable(chat)]);
     assert_eq!(write(&mut client, bulk, &vec![0; 1 << 20], false), budget - reserve);
     client.reset(bulk, Code::None);
