@@ -24,7 +24,7 @@ impl Connection {
                 self.whole(&hello, buf)
             }
             State::Accepting => {
-                let welcome = self.welcome()?;
+                let welcome = self.welcome(now)?;
                 self.whole(&welcome, buf)
             }
             State::Established => {
