@@ -208,6 +208,11 @@ impl Recovery {
         outcome
     }
 
+    /// The handshake has taken one round trip, of so long.
+    pub(crate) fn on_handshake(&mut self, now: Instant, took: Duration) {
+        self.rtt.update(now, took, Duration::ZERO);
+    }
+
     /// When to call [`Recovery::on_deadline`]: a packet is lost by time, or a probe is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.loss.at().or_else(|| {
