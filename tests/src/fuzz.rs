@@ -15,18 +15,20 @@ mod input;
 #[path = "fuzz/streams.rs"]
 mod streams;
 
-pub use codecs::{control, media_pdu, varint};
-pub use datagrams::datagrams;
+pub use codecs::{control, dquic_packet, media_pdu, varint};
+pub use datagrams::{datagrams, dquic_datagrams};
 pub use streams::streams;
 
 /// A target: its name, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 7] = [
     ("varint", varint),
     ("media_pdu", media_pdu),
     ("control", control),
     ("streams", streams),
     ("datagrams", datagrams),
+    ("dquic_packet", dquic_packet),
+    ("dquic_datagrams", dquic_datagrams),
 ];

@@ -116,6 +116,16 @@ fn mutated_plays_of_a_network() {
 }
 
 #[test]
+fn mutated_packets_of_dquic() {
+    smoke("dquic_packet", 100_000);
+}
+
+#[test]
+fn mutated_plays_of_a_network_of_dquic() {
+    smoke("dquic_datagrams", 20_000);
+}
+
+#[test]
 fn every_target_is_run_here_and_in_the_fuzz_crate() {
     let manifest = include_str!("../fuzz/Cargo.toml");
     let this = include_str!("fuzz_smoke.rs");

@@ -1,7 +1,11 @@
 //! Every codec: what it accepts it can write again, and reads back as the same.
 
 use anabranch_core::conn::control::message::{Message, Parsed};
+use anabranch_core::limits;
 use anabranch_core::session::media::pdu::{CHUNK_HEAD, ChunkHead, HEADER, Header, Kind, Pdu};
+use anabranch_core::transport::dquic::frame::{Frame, Frames};
+use anabranch_core::transport::dquic::out::Out;
+use anabranch_core::transport::dquic::packet::{self, Packet, TAG};
 use anabranch_core::wire::varint::{self, Cursor};
 
 /// Varints and length-prefixed fields.
@@ -84,5 +88,60 @@ pub fn control(data: &[u8]) {
         };
         assert!((1..=rest.len()).contains(&len), "a message of {len} bytes in {}", rest.len());
         rest = &rest[len..];
+    }
+}
+
+/// A packet of the DQUIC extension: the input with a good tag behind it, and the frames in it.
+pub fn dquic_packet(data: &[u8]) {
+    assert_eq!(Packet::read(&[data, &[0; TAG]].concat()), None, "a tag of zeros");
+    let mut sealed = [data, &[0; TAG]].concat();
+    packet::seal(&mut sealed, data.len());
+    let mut again = Vec::new();
+    match Packet::read(&sealed) {
+        None | Some(Packet::OtherVersion(_) | Packet::Version { .. }) => return,
+        Some(Packet::Hello { header, token, params }) => {
+            assert!(token.len() <= limits::MAX_TOKEN);
+            packet::hello(&mut again, &header, token, params);
+        }
+        Some(Packet::Retry { header, token }) => {
+            packet::retry(&mut again, &header, token);
+        }
+        Some(Packet::Welcome { header, params }) => {
+            packet::welcome(&mut again, &header, params);
+        }
+        Some(Packet::Reset { token }) => {
+            packet::reset(&mut again, &token);
+        }
+        Some(Packet::Data { dcid, number, frames }) => {
+            dquic_frames(frames);
+            again = vec![0; packet::DATA_OVERHEAD + frames.len()];
+            let mut out = Out::new(&mut again);
+            assert!(packet::begin_data(&mut out, dcid, number) && out.put(frames));
+            let len = out.len();
+            let len = packet::seal(&mut again, len);
+            again.truncate(len);
+        }
+    }
+    assert_eq!(Packet::read(&again), Packet::read(&sealed));
+}
+
+fn dquic_frames(payload: &[u8]) {
+    let mut end = false;
+    for frame in Frames::new(payload) {
+        assert!(!end, "something after an error");
+        let Ok(frame) = frame else {
+            end = true;
+            continue;
+        };
+        if let Frame::Ack(ack) = &frame {
+            let ranges: Vec<_> = ack.ranges().collect();
+            assert!(ranges.len() <= limits::DQUIC_ACK_RANGES, "{} ranges", ranges.len());
+            assert!(ranges.windows(2).all(|pair| pair[1].end() < pair[0].start()), "{ranges:?}");
+        }
+        let mut buf = vec![0; frame.len()];
+        let mut out = Out::new(&mut buf);
+        assert!(frame.write(&mut out), "{frame:?} is not as long as it says");
+        assert_eq!(out.room(), 0, "{frame:?}");
+        assert_eq!(Frames::new(&buf).next(), Some(Ok(frame)));
     }
 }
