@@ -2,6 +2,7 @@
 //! endpoint, for what exists before and between connections, and [`Transport`], one for each
 //! connection. Sessions do not know which implementation carries them.
 
+pub mod dquic;
 #[cfg(feature = "quic")]
 pub mod quic;
 
