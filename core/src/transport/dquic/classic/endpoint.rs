@@ -31,6 +31,7 @@ enum Queued {
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
+    accepting: bool,
     rng: Rng,
     now: Instant,
     peers: IdleMap<SocketAddr, Connection>,
@@ -51,6 +52,7 @@ impl Endpoint {
     pub fn new(config: Config, seed: &Seed) -> Self {
         Self {
             config,
+            accepting: true,
             rng: seed.stream("dquic-classic"),
             now: Instant::ZERO,
             peers: IdleMap::new(MAX_CLASSIC_PEERS),
@@ -66,6 +68,12 @@ impl Endpoint {
     /// Takes another limit for the packets that come from now on.
     pub const fn set_max_bytes(&mut self, max_bytes: u64) {
         self.config.max_bytes = max_bytes;
+    }
+
+    /// Whether data packets are taken. While they are not, they count as lost on the way: an
+    /// application says so that has no room for what they carry.
+    pub const fn set_accepting(&mut self, accepting: bool) {
+        self.accepting = accepting;
     }
 
     /// What led to nothing so far.
@@ -197,7 +205,7 @@ impl Endpoint {
 
     /// A data packet has come.
     fn receive(&mut self, peer: SocketAddr, header: Header, payload: &[u8]) {
-        if self.queue.len() >= MAX_CLASSIC_QUEUED {
+        if !self.accepting || self.queue.len() >= MAX_CLASSIC_QUEUED {
             self.counters.overflowed += 1;
             return;
         }
