@@ -42,15 +42,12 @@ use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anabranch_core::Misuse;
+use anabranch_core::limits::MAX_CLASSIC_WAITING;
 use anabranch_core::transport::dquic::classic::{
     Config, Connection, Counters, End, Endpoint, Event, Layout, Refused, Report, Why,
 };
 
 pub use runner::Runner;
-
-/// Packets that came while something was being sent, and wait for
-/// [`Dquic::receive_from`]. Further ones are not acknowledged, so that they come again.
-const MAX_WAITING: usize = 256;
 
 /// A socket for classic DQUIC.
 #[derive(Debug)]
@@ -139,7 +136,7 @@ impl Dquic {
         streams: &BTreeMap<u32, Vec<u8>>,
     ) -> io::Result<Report> {
         loop {
-            let room = self.waiting.len() < MAX_WAITING;
+            let room = self.waiting.len() < MAX_CLASSIC_WAITING;
             self.runner.with_time().0.set_accepting(room);
             match self.runner.step(None)? {
                 Some(Event::Wanted { peer, stream, offset, len }) => {

@@ -29,3 +29,6 @@ pub use packet::{ACK, DATA, Frame, Frames, HEADER_LEN, Header, Malformed, Packet
 pub use stats::{Report, StreamStats};
 pub use transfer::state as send_state;
 pub use transfer::{MAX_FRAME, MIN_FRAME, Why};
+
+#[cfg(test)]
+mod tests;

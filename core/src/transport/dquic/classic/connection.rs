@@ -72,6 +72,12 @@ impl Connection {
         self.inbound.get(&stream).map_or(0, Inbound::acknowledged)
     }
 
+    /// A stream that has come from this address.
+    #[must_use]
+    pub fn received_stream(&self, stream: u32) -> Option<&Inbound> {
+        self.inbound.get(&stream)
+    }
+
     /// Every stream that has come from this address.
     pub fn received_streams(&self) -> impl Iterator<Item = (u32, &Inbound)> {
         self.inbound.iter().map(|(id, stream)| (*id, stream))
@@ -81,6 +87,13 @@ impl Connection {
     #[must_use]
     pub const fn is_sending(&self) -> bool {
         self.transfer.is_some()
+    }
+
+    /// Bytes of the sending under way that were acknowledged.
+    #[must_use]
+    pub fn bytes_sending(&self) -> u64 {
+        let acknowledged = self.transfer.iter().flat_map(Transfer::acknowledged);
+        acknowledged.map(|(_, bytes)| bytes).sum()
     }
 
     /// What the sending under way has done so far.
