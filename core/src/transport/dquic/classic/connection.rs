@@ -70,7 +70,7 @@ impl Connection {
     }
 
     /// The number of the next packet to this address: how many packets were sent,
-    /// acknowledgements included (AB-D9). It starts again at 0 after 2^32 - 1.
+    /// acknowledgements included (AB-K9). It starts again at 0 after 2^32 - 1.
     #[must_use]
     pub const fn sent_packet_number(&self) -> u32 {
         self.sent_packet_number

@@ -118,7 +118,7 @@ impl Endpoint {
         }
     }
 
-    /// Starts to send streams to an address, each from its byte 0 (AB-D10). Their bytes are asked
+    /// Starts to send streams to an address, each from its byte 0 (AB-K10). Their bytes are asked
     /// for with [`Event::Wanted`]. A stream named twice is one stream.
     ///
     /// # Errors

@@ -290,7 +290,7 @@ impl Transfer {
         Next::Failed(why)
     }
 
-    /// Whether an acknowledgement is that of the packet under way (AB-D11).
+    /// Whether an acknowledgement is that of the packet under way (AB-K11).
     pub(super) fn expects(&self, number: u32) -> bool {
         self.state == State::Waiting && self.number == number
     }
