@@ -88,6 +88,7 @@ pub fn drawings() -> Vec<Drawing> {
     }
     vec![
         draw::<crate::conn::state::State>("connection"),
+        draw::<crate::transport::dquic::state::State>("dquic-connection"),
         draw::<media::client::state::State>("media-client"),
         draw::<media::server::state::State>("media-server"),
         draw::<classic::send_state::State>("dquic-classic-sender"),

@@ -22,7 +22,7 @@ fn snapshot(drawing: &Drawing) -> PathBuf {
 #[test]
 fn every_machine_is_sound() {
     let drawings = drawings();
-    assert_eq!(drawings.len(), 5, "connection, media client and server, classic DQUIC both ways");
+    assert_eq!(drawings.len(), 6, "connections, media and classic DQUIC on both sides");
     for drawing in drawings {
         assert_eq!(drawing.flaw, None, "{}", drawing.name);
     }
