@@ -4,6 +4,8 @@
 //!
 //! This file is a module of two crates: it names the core, and the certificates beside it.
 
+#[path = "fuzz/classic_dquic.rs"]
+mod classic_dquic;
 #[path = "fuzz/codecs.rs"]
 mod codecs;
 #[path = "fuzz/datagrams.rs"]
@@ -15,6 +17,7 @@ mod input;
 #[path = "fuzz/streams.rs"]
 mod streams;
 
+pub use classic_dquic::classic_dquic;
 pub use codecs::{control, media_pdu, varint};
 pub use datagrams::datagrams;
 pub use streams::streams;
@@ -23,10 +26,11 @@ pub use streams::streams;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("varint", varint),
     ("media_pdu", media_pdu),
     ("control", control),
     ("streams", streams),
     ("datagrams", datagrams),
+    ("classic_dquic", classic_dquic),
 ];
