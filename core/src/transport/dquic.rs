@@ -21,6 +21,8 @@ pub(crate) mod recovery;
 mod stack;
 pub mod state;
 pub(crate) mod streams;
+#[cfg(test)]
+mod tests;
 mod why;
 
 pub use config::DquicConfig;

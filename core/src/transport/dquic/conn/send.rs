@@ -53,11 +53,11 @@ impl Connection {
         if let Some(transmit) = self.path_answer(now, buf) {
             return Some(transmit);
         }
-        if self.allowed() < MIN_PACKET {
-            return None;
-        }
         if let Some(transmit) = self.path_challenge(now, buf) {
             return Some(transmit);
+        }
+        if self.allowed() < MIN_PACKET {
+            return None;
         }
         if let Some(transmit) = self.mtu_probe(now, buf) {
             return Some(transmit);
@@ -119,9 +119,11 @@ impl Connection {
             // The new one was given up.
             self.path_changed(now, last.remote, path.remote);
         }
-        let size = self.padded();
-        let len =
-            self.frame_packet(now, buf.get_mut(..size)?, &Frame::PathChallenge(data?), true)?;
+        // One that finds no room counts as lost. A part of a datagram is worth no more than none.
+        let large = self.allowed() >= MIN_INITIAL_DATAGRAM;
+        let size = if large { MIN_INITIAL_DATAGRAM } else { self.allowed().min(MIN_PACKET) };
+        let frame = Frame::PathChallenge(data?);
+        let len = self.frame_packet(now, buf.get_mut(..size)?, &frame, large)?;
         Some(Self::on_path(path, len))
     }
 

@@ -1,0 +1,9 @@
+//! Whole connections, and peers that write packets by hand.
+
+mod closing;
+mod handshakes;
+mod moving;
+mod pair;
+mod raw;
+mod sizes;
+mod violations;
