@@ -334,6 +334,7 @@ impl Recovery {
     }
 
     /// Bytes on their way.
+    #[cfg(test)]
     pub(crate) const fn in_flight(&self) -> u64 {
         self.in_flight
     }

@@ -106,3 +106,6 @@ impl ReceivedPackets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
