@@ -16,7 +16,7 @@ use crate::play::keys;
 use crate::play::sink::Target;
 use crate::report::{Json, Report};
 use crate::units::show_size;
-use crate::{list, ping, play, signals};
+use crate::{list, ping, play, signals, trace};
 
 /// From this size on, making a file shows its progress.
 const LARGE: u64 = 64 << 20;
@@ -42,6 +42,7 @@ fn command(args: &Args, report: &Report) -> Result<(), Failure> {
     match &args.command {
         Command::Help(help) => return cli::help(help, Args::command()),
         Command::Gen(args) => return generate_file(args, report),
+        Command::Trace(command) => return trace::run(command, report),
         Command::Play(_) | Command::Ls(_) | Command::Ping(_) => {}
     }
     let interrupts = interrupts()?;
@@ -51,7 +52,7 @@ fn command(args: &Args, report: &Report) -> Result<(), Failure> {
             Command::Play(args) => play::run(args, report, &interrupts, &executor).await,
             Command::Ls(args) => list::run(args, report, &interrupts, &executor).await,
             Command::Ping(args) => ping::run(args, report, &interrupts, &executor).await,
-            Command::Gen(_) | Command::Help(_) => Ok(()),
+            Command::Gen(_) | Command::Trace(_) | Command::Help(_) => Ok(()),
         }
     }))
 }
@@ -62,6 +63,7 @@ fn name(command: &Command) -> &'static str {
         Command::Ls(_) => "ls",
         Command::Ping(_) => "ping",
         Command::Gen(_) => "gen",
+        Command::Trace(cli::trace::Command::Import(_)) => "trace import",
         Command::Help(cli::Help::Completions { .. }) => "completions",
         Command::Help(cli::Help::Man { .. }) => "man",
     }
@@ -74,7 +76,11 @@ fn json_target(args: &Args) -> Json {
         Command::Play(Play { output, .. }) if to_stdout(output.as_deref()) => Json::Stderr,
         Command::Gen(Gen { out, .. }) if to_stdout(Some(out)) => Json::Stderr,
         Command::Help(_) => Json::Off,
-        Command::Play(_) | Command::Gen(_) | Command::Ls(_) | Command::Ping(_) => Json::Stdout,
+        Command::Play(_)
+        | Command::Gen(_)
+        | Command::Ls(_)
+        | Command::Ping(_)
+        | Command::Trace(_) => Json::Stdout,
     }
 }
 

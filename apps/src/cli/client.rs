@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use super::{Help, Verbosity};
+use super::{Help, Verbosity, trace};
 use crate::generate::Kind;
 use crate::trust::Mode;
 use crate::units;
@@ -42,6 +42,9 @@ pub enum Command {
     Ping(Ping),
     /// Make a test file
     Gen(Gen),
+    /// Look into recordings and captures
+    #[command(subcommand)]
+    Trace(trace::Command),
     #[command(flatten)]
     #[expect(missing_docs, reason = "would show up in the help text")]
     Help(Help),
@@ -218,7 +221,7 @@ impl Args {
             Command::Play(play) => Some(&play.server),
             Command::Ls(ls) => Some(&ls.server),
             Command::Ping(ping) => Some(&ping.server),
-            Command::Gen(_) | Command::Help(_) => None,
+            Command::Gen(_) | Command::Trace(_) | Command::Help(_) => None,
         }
     }
 }
