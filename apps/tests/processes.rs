@@ -1,6 +1,7 @@
 //! Both programs as a user runs them: real processes, real sockets on loopback.
 
 mod common;
+mod import;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;

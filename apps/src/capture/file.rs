@@ -10,7 +10,7 @@ use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
 use crate::exit::{Exit, Failure};
 
 /// Room for the first blocks; larger ones make it grow.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 1 << 16;
 /// The largest block that is read. The longest packet is far below.
 const MAX_BUFFER: usize = 64 << 20;
 /// The block type of packets in early versions of pcapng.

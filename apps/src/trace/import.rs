@@ -8,6 +8,7 @@ mod show;
 mod survey;
 
 use std::collections::BTreeMap;
+use std::io::{self, BufWriter, IsTerminal as _};
 use std::net::SocketAddr;
 
 use self::replay::{Answer, Replay, Verdict};
@@ -18,6 +19,7 @@ use crate::capture::{self, Datagram};
 use crate::cli::trace::Import;
 use crate::exit::{Exit, Failure};
 use crate::report::Report;
+use crate::units::count;
 
 /// Compares the acknowledgements of a capture with ours.
 ///
@@ -25,6 +27,16 @@ use crate::report::Report;
 /// [`Exit::Different`] if one of them is not the same, [`Exit::Data`] if the file is not in order
 /// or holds no classic DQUIC, and whatever else is in the way.
 pub fn run(args: &Import, report: &Report) -> Result<(), Failure> {
+    let columns = io::stdout().is_terminal();
+    compare(args, report, columns, &mut BufWriter::new(io::stdout()))
+}
+
+fn compare(
+    args: &Import,
+    report: &Report,
+    columns: bool,
+    out: &mut dyn io::Write,
+) -> Result<(), Failure> {
     let wanted = |datagram: &Datagram<'_>| {
         args.port.is_none_or(|port| [datagram.from, datagram.to].iter().any(|a| a.port() == port))
     };
@@ -35,7 +47,7 @@ pub fn run(args: &Import, report: &Report) -> Result<(), Failure> {
         }
     })?;
     let mut walk = Walk::new(survey.finish(), args.max_bytes);
-    let mut show = Show::new(report, args.hex);
+    let mut show = Show::new(report, args.hex, columns, out);
     let mut written = Ok(());
     let notes = capture::read(&args.file, &mut |datagram| {
         if written.is_ok() && wanted(&datagram) {
@@ -55,7 +67,11 @@ fn verdict(args: &Import, all: &[Replayed], notes: &capture::Notes) -> Result<()
     let name = args.file.display();
     let different: u64 = all.iter().map(|replayed| replayed.differences(args.strict)).sum();
     if different > 0 {
-        let what = format!("{different} acknowledgements of {name} are not what ours would be");
+        let what = {
+            let number = usize::try_from(different).unwrap_or(usize::MAX);
+            let wrong = count(number, "acknowledgement");
+            format!("{wrong} of {name} not what ours would be")
+        };
         return Err(Failure::new(Exit::Different, what));
     }
     if let Some(damage) = &notes.damage {
@@ -86,9 +102,13 @@ struct Replayed {
 }
 
 impl Replayed {
+    fn of(&self, verdict: Verdict) -> u64 {
+        self.verdicts.get(&verdict).copied().unwrap_or(0)
+    }
+
     fn differences(&self, strict: bool) -> u64 {
-        let counts = self.verdicts.iter();
-        counts.filter(|(verdict, _)| verdict.is_difference(strict)).map(|(_, count)| count).sum()
+        let wrong = Verdict::ALL.into_iter().filter(|verdict| verdict.is_difference(strict));
+        wrong.map(|verdict| self.of(verdict)).sum()
     }
 
     fn count(&mut self, time: u64, verdict: Verdict) {

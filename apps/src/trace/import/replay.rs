@@ -12,7 +12,7 @@ use super::ours::Ours;
 use super::shape;
 
 /// Receivers that go on side by side. Of more, the last to come are left out.
-const MAX_RECEIVERS: usize = 16;
+const MAX_RECEIVERS: usize = 64;
 
 /// How our acknowledgement compares with the one in the capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,6 +184,7 @@ impl Replay {
         if matches!(verdict, Verdict::Same | Verdict::AfterLoss) {
             let mut right = right.iter();
             self.receivers.retain(|_| right.next() == Some(&true));
+            self.forget_equals();
         }
         for frame in frames {
             self.uncertain.remove(&frame.stream_id);
@@ -191,15 +192,23 @@ impl Replay {
         Answer { ours, verdict }
     }
 
+    /// Keeps one of those that go on in the same way.
+    fn forget_equals(&mut self) {
+        let mut kept: Vec<Ours> = Vec::new();
+        for receiver in self.receivers.drain(..) {
+            if kept.len() < MAX_RECEIVERS && !kept.contains(&receiver) {
+                kept.push(receiver);
+            }
+        }
+        self.receivers = kept;
+    }
+
     fn guess(&mut self, packet: &[u8]) -> Answer {
         let lost = self.receivers.clone();
         let answers: Vec<_> = self.receivers.iter_mut().map(|ours| ours.receive(packet)).collect();
         let ours = answers.into_iter().next().flatten();
-        for receiver in lost {
-            if self.receivers.len() < MAX_RECEIVERS && !self.receivers.contains(&receiver) {
-                self.receivers.push(receiver);
-            }
-        }
+        self.receivers.extend(lost);
+        self.forget_equals();
         let verdict = if ours.is_some() { Verdict::Missing } else { Verdict::Silent };
         Answer { ours, verdict }
     }

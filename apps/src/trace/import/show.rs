@@ -1,7 +1,7 @@
 //! How the comparison is printed.
 
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::io;
 
 use anabranch_core::transport::dquic::classic::Layout;
 use serde_json::{Map, Value, json};
@@ -33,13 +33,18 @@ pub(super) struct Show<'a> {
     hex: bool,
     columns: bool,
     titled: bool,
-    out: BufWriter<io::Stdout>,
+    out: &'a mut dyn io::Write,
 }
 
 impl<'a> Show<'a> {
-    pub(super) fn new(report: &'a Report, hex: bool) -> Self {
-        let columns = io::stdout().is_terminal();
-        Self { report, hex, columns, titled: false, out: BufWriter::new(io::stdout()) }
+    /// In columns for people, with tabs for programs.
+    pub(super) fn new(
+        report: &'a Report,
+        hex: bool,
+        columns: bool,
+        out: &'a mut dyn io::Write,
+    ) -> Self {
+        Self { report, hex, columns, titled: false, out }
     }
 
     /// One acknowledgement of ours beside theirs.
@@ -76,14 +81,11 @@ impl<'a> Show<'a> {
         let (from, to) = one.way;
         let frame = one.conversation.layout.frame_len();
         if self.report.is_json() {
-            let verdicts: Map<String, Value> = Verdict::ALL
-                .iter()
-                .map(|verdict| (verdict.name().to_ascii_lowercase().replace('-', "_"), *verdict))
-                .map(|(name, verdict)| (name, one.verdicts.get(&verdict).copied().into()))
-                .map(|(name, count): (String, Value)| {
-                    (name, if count.is_null() { 0.into() } else { count })
-                })
-                .collect();
+            let field = |verdict: &Verdict| {
+                let name = verdict.name().to_ascii_lowercase().replace('-', "_");
+                (name, one.of(*verdict).into())
+            };
+            let verdicts: Map<String, Value> = Verdict::ALL.iter().map(field).collect();
             self.report.event(
                 "conversation",
                 json!({"conversation": number, "from": from.to_string(), "to": to.to_string(),
@@ -102,7 +104,7 @@ impl<'a> Show<'a> {
             show_duration(took),
         );
         for verdict in Verdict::ALL {
-            let count = one.verdicts.get(&verdict).copied().unwrap_or(0);
+            let count = one.of(verdict);
             if count > 0 || matches!(verdict, Verdict::Same | Verdict::Different) {
                 // Writing to a string cannot fail.
                 let _ = write!(text, " {} {count}", verdict.name());
@@ -133,7 +135,7 @@ impl<'a> Show<'a> {
     }
 
     /// Everything is on its way.
-    pub(super) fn finish(mut self) -> Result<(), Failure> {
+    pub(super) fn finish(self) -> Result<(), Failure> {
         self.out.flush().map_err(|error| Failure::writing("standard output", &error))
     }
 }

@@ -92,7 +92,12 @@ impl Survey {
 
     fn answer(&mut self, (from, to): Way, number: u32, bytes: &[u8]) -> Role {
         let Some(asked) = self.flows.get_mut(&(to, from)) else { return Role::Unasked };
-        match asked.open.get_mut(&number).and_then(Vec::pop) {
+        let known = asked.open.contains_key(&number);
+        // A number that no packet has, while the last packet waits: it is a wrong answer.
+        let meant = if known { Some(number) } else { asked.last_number };
+        let waits = |index: &usize| known || index + 1 == asked.answers.len();
+        let open = meant.and_then(|number| asked.open.get_mut(&number));
+        match open.and_then(|open| open.pop_if(|index| waits(index))) {
             Some(index) => {
                 asked.answers[index] = Some(bytes.to_vec());
                 Role::Answer
