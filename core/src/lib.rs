@@ -21,6 +21,7 @@ pub mod machine;
 pub mod rng;
 pub mod session;
 pub mod time;
+pub mod trace;
 pub mod transport;
 pub mod wire;
 
