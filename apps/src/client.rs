@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::CommandFactory as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -24,7 +25,7 @@ const LARGE: u64 = 64 << 20;
 /// Runs a command line, and says how it went.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let report = Report::new("anabranch", json_target(args), args.verbosity.quiet);
+    let report = Arc::new(Report::new("anabranch", json_target(args), args.verbosity.quiet));
     report.log(args.verbosity);
     report.hello(name(&args.command));
     let outcome = command(args, &report);
@@ -38,7 +39,7 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
-fn command(args: &Args, report: &Report) -> Result<(), Failure> {
+fn command(args: &Args, report: &Arc<Report>) -> Result<(), Failure> {
     match &args.command {
         Command::Help(help) => return cli::help(help, Args::command()),
         Command::Gen(args) => return generate_file(args, report),

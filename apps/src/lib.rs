@@ -17,6 +17,7 @@ pub mod ping;
 pub mod play;
 pub mod probe;
 pub mod reader;
+pub mod recording;
 pub mod report;
 pub mod serve;
 pub mod server_log;

@@ -99,6 +99,9 @@ pub struct Server {
     /// How long to wait for an answer
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub connect_timeout: Duration,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "would show up in the help text")]
+    pub record: trace::Record,
 }
 
 /// What a pause does.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use crate::recording::{self, Place, Wanted};
 use crate::units;
 
 /// What to do with recordings and captures.
@@ -11,6 +12,31 @@ use crate::units;
 pub enum Command {
     /// Compare the acknowledgements in a packet capture of classic DQUIC with ours
     Import(Import),
+}
+
+/// What to record, while a command runs.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Recording")]
+pub struct Record {
+    /// Record everything that happens in this file
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Record the media that come too, not only their length and hash
+    #[arg(long, requires = "trace")]
+    pub trace_payloads: bool,
+    /// How long the recording may become [default: 1GiB]
+    #[arg(long, value_name = "SIZE", requires = "trace", value_parser = units::size)]
+    pub trace_limit: Option<u64>,
+}
+
+impl Record {
+    /// The file, and what goes into it.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        let limit = self.trace_limit.unwrap_or(recording::DEFAULT_LIMIT);
+        let wanted = Wanted { payloads: self.trace_payloads, limit };
+        self.trace.clone().map(|path| Place { path, wanted })
+    }
 }
 
 /// Compare the acknowledgements in a packet capture of classic DQUIC with ours
