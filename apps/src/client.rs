@@ -64,7 +64,7 @@ fn name(command: &Command) -> &'static str {
         Command::Ls(_) => "ls",
         Command::Ping(_) => "ping",
         Command::Gen(_) => "gen",
-        Command::Trace(cli::trace::Command::Import(_)) => "trace import",
+        Command::Trace(command) => command.name(),
         Command::Help(cli::Help::Completions { .. }) => "completions",
         Command::Help(cli::Help::Man { .. }) => "man",
     }

@@ -1,6 +1,7 @@
 //! The command line of `anabranch trace`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
 
@@ -10,8 +11,75 @@ use crate::units;
 /// What to do with recordings and captures.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Tell what happened
+    Show(Show),
+    /// Count connections, sessions, datagrams and bytes
+    Stats(Stats),
+    /// Put in again what was put in, and compare what comes out
+    Replay(Replay),
+    /// Find the first difference of two traces
+    Diff(Diff),
     /// Compare the acknowledgements in a packet capture of classic DQUIC with ours
     Import(Import),
+}
+
+impl Command {
+    /// As it is typed.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Show(_) => "trace show",
+            Self::Stats(_) => "trace stats",
+            Self::Replay(_) => "trace replay",
+            Self::Diff(_) => "trace diff",
+            Self::Import(_) => "trace import",
+        }
+    }
+}
+
+/// Tell what happened
+#[derive(Clone, Debug, clap::Args)]
+pub struct Show {
+    /// The trace
+    pub file: PathBuf,
+    /// Every datagram, timer and call, too
+    #[arg(long, short)]
+    pub all: bool,
+    /// Only what is about this connection: c0.0, for example
+    #[arg(long, value_name = "ID")]
+    pub conn: Option<String>,
+    /// From this time on, counted from the beginning
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub from: Option<Duration>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    pub to: Option<Duration>,
+}
+
+/// Count connections, sessions, datagrams and bytes
+#[derive(Clone, Debug, clap::Args)]
+pub struct Stats {
+    /// The trace
+    pub file: PathBuf,
+}
+
+/// Put in again what was put in, and compare what comes out
+#[derive(Clone, Debug, clap::Args)]
+pub struct Replay {
+    /// The trace
+    pub file: PathBuf,
+}
+
+/// Find the first difference of two traces
+#[derive(Clone, Debug, clap::Args)]
+pub struct Diff {
+    /// A trace
+    pub one: PathBuf,
+    /// Another trace
+    pub two: PathBuf,
+    /// Compare only the steps of state machines, whenever they happened
+    #[arg(long)]
+    pub steps: bool,
 }
 
 /// What to record, while a command runs.

@@ -61,7 +61,7 @@ impl Scene {
         let line = format!("anabranch trace import {} {arguments}", path.display());
         let args = crate::cli::client::Args::parse_from(line.split_whitespace());
         let crate::cli::client::Command::Trace(command) = args.command else { panic!("{line}") };
-        let crate::cli::trace::Command::Import(args) = command;
+        let crate::cli::trace::Command::Import(args) = command else { panic!("{line}") };
         let report = Report::new("test", Json::Off, true);
         let mut out = Vec::new();
         let outcome = compare(&args, &report, false, &mut out);
