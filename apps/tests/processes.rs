@@ -2,6 +2,7 @@
 
 mod common;
 mod import;
+mod recording;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
