@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::cli::client::{Args, Command, Gen, Play};
+use crate::cli::dquic::{Dquic, Verb};
 use crate::dial::{Executor, Interrupts};
 use crate::exit::{Exit, Failure};
 use crate::generate::{self, Amount, Source};
@@ -17,7 +18,7 @@ use crate::play::keys;
 use crate::play::sink::Target;
 use crate::report::{Json, Report};
 use crate::units::show_size;
-use crate::{list, ping, play, signals, trace};
+use crate::{dquic, list, ping, play, signals, trace};
 
 /// From this size on, making a file shows its progress.
 const LARGE: u64 = 64 << 20;
@@ -44,16 +45,19 @@ fn command(args: &Args, report: &Arc<Report>) -> Result<(), Failure> {
         Command::Help(help) => return cli::help(help, Args::command()),
         Command::Gen(args) => return generate_file(args, report),
         Command::Trace(command) => return trace::run(command, report),
-        Command::Play(_) | Command::Ls(_) | Command::Ping(_) => {}
+        Command::Play(_) | Command::Ls(_) | Command::Ping(_) | Command::Dquic(_) => {}
     }
     let interrupts = interrupts()?;
+    if let Command::Dquic(args) = &args.command {
+        return dquic::run(args, report, &interrupts);
+    }
     let executor = Executor::new();
     smol::block_on(executor.run(async {
         match &args.command {
             Command::Play(args) => play::run(args, report, &interrupts, &executor).await,
             Command::Ls(args) => list::run(args, report, &interrupts, &executor).await,
             Command::Ping(args) => ping::run(args, report, &interrupts, &executor).await,
-            Command::Gen(_) | Command::Trace(_) | Command::Help(_) => Ok(()),
+            Command::Gen(_) | Command::Trace(_) | Command::Dquic(_) | Command::Help(_) => Ok(()),
         }
     }))
 }
@@ -64,6 +68,8 @@ fn name(command: &Command) -> &'static str {
         Command::Ls(_) => "ls",
         Command::Ping(_) => "ping",
         Command::Gen(_) => "gen",
+        Command::Dquic(Dquic { verb: Verb::Send(_) }) => "dquic send",
+        Command::Dquic(Dquic { verb: Verb::Recv(_) }) => "dquic recv",
         Command::Trace(command) => command.name(),
         Command::Help(cli::Help::Completions { .. }) => "completions",
         Command::Help(cli::Help::Man { .. }) => "man",
@@ -81,6 +87,7 @@ fn json_target(args: &Args) -> Json {
         | Command::Gen(_)
         | Command::Ls(_)
         | Command::Ping(_)
+        | Command::Dquic(_)
         | Command::Trace(_) => Json::Stdout,
     }
 }

@@ -116,6 +116,9 @@ pub const MAX_CLASSIC_TRANSFERS: usize = 256;
 /// Outputs of a classic DQUIC endpoint that wait to be taken. At the limit, data packets are
 /// dropped as if they had been lost: their sender tries again.
 pub const MAX_CLASSIC_QUEUED: usize = 256;
+/// Packets that came while something was being sent, and wait for a call to receive them.
+/// Further ones are dropped in the same way.
+pub const MAX_CLASSIC_WAITING: usize = 256;
 /// How often a classic DQUIC packet is sent before its receiver counts as silent.
 pub const CLASSIC_TRIES: u32 = 5;
 /// How long a classic DQUIC sender waits for an answer before each new try.

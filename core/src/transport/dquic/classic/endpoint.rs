@@ -31,6 +31,7 @@ enum Queued {
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
+    accepting: bool,
     rng: Rng,
     now: Instant,
     peers: IdleMap<SocketAddr, Connection>,
@@ -51,6 +52,7 @@ impl Endpoint {
     pub fn new(config: Config, seed: &Seed) -> Self {
         Self {
             config,
+            accepting: true,
             rng: seed.stream("dquic-classic"),
             now: Instant::ZERO,
             peers: IdleMap::new(MAX_CLASSIC_PEERS),
@@ -66,6 +68,12 @@ impl Endpoint {
     /// Takes another limit for the packets that come from now on.
     pub const fn set_max_bytes(&mut self, max_bytes: u64) {
         self.config.max_bytes = max_bytes;
+    }
+
+    /// Whether data packets are taken. While they are not, they count as lost on the way: an
+    /// application says so that has no room for what they carry.
+    pub const fn set_accepting(&mut self, accepting: bool) {
+        self.accepting = accepting;
     }
 
     /// What led to nothing so far.
@@ -110,7 +118,7 @@ impl Endpoint {
         }
     }
 
-    /// Starts to send streams to an address, each from its byte 0 (AB-D10). Their bytes are asked
+    /// Starts to send streams to an address, each from its byte 0 (AB-K10). Their bytes are asked
     /// for with [`Event::Wanted`]. A stream named twice is one stream.
     ///
     /// # Errors
@@ -197,12 +205,14 @@ impl Endpoint {
 
     /// A data packet has come.
     fn receive(&mut self, peer: SocketAddr, header: Header, payload: &[u8]) {
-        if self.queue.len() >= MAX_CLASSIC_QUEUED {
+        if !self.accepting || self.queue.len() >= MAX_CLASSIC_QUEUED {
             self.counters.overflowed += 1;
             return;
         }
-        let before = self.peers.get(&peer).and_then(Connection::layout);
-        let layout = Layout::recognise(payload, before);
+        let layout = match self.peers.get_mut(&peer) {
+            Some(connection) => connection.recognise(payload),
+            None => Layout::recognise(payload, None),
+        };
         if layout == Layout::Classic && payload.len() < layout.frame_len() {
             // Not one frame: nothing to answer, and nothing to keep of a stranger.
             self.counters.unanswered += 1;
@@ -210,9 +220,7 @@ impl Endpoint {
         }
         self.admit(peer);
         let Some(connection) = self.peers.get_mut(&peer) else { return };
-        if layout.fits(payload) {
-            connection.layout = Some(layout);
-        }
+        connection.remember(layout, payload);
         connection.received_packet_number = connection.received_packet_number.wrapping_add(1);
         let streams = connection.streams();
         let payload = &Bytes::copy_from_slice(payload);
