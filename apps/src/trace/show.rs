@@ -40,7 +40,7 @@ pub(super) fn run(args: &Show, report: &Report) -> Result<(), Failure> {
             continue;
         }
         if report.is_json() {
-            report.event("entry", fields(&record, &told));
+            report.event("record", fields(&record, &told));
         } else {
             writeln!(out, "{}", line(&record, &told)).map_err(failure)?;
         }
