@@ -10,6 +10,7 @@ pub mod cert;
 pub mod content;
 pub mod fuzz;
 pub mod link;
+pub mod network;
 pub mod oracle;
 pub mod pair;
 pub mod programs;

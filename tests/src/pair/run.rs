@@ -113,13 +113,13 @@ impl Pair {
         }
         for n in 0..self.wires.len() {
             while let Some(delivery) = self.wires[n].up.poll(now) {
-                let path = Path { local: delivery.path.remote, remote: delivery.path.local };
+                let path = Path { local: delivery.header.remote, remote: delivery.header.local };
                 let mut bytes = delivery.bytes;
                 self.server.receive(now, path, delivery.ecn, &mut bytes);
             }
             while let Some(delivery) = self.wires[n].down.poll(now) {
-                let Some(own) = self.wires[n].inward(delivery.path.remote) else { continue };
-                let path = Path { local: own, remote: delivery.path.local };
+                let Some(own) = self.wires[n].inward(delivery.header.remote) else { continue };
+                let path = Path { local: own, remote: delivery.header.local };
                 let mut bytes = delivery.bytes;
                 match n.checked_sub(self.clients.len()) {
                     None => self.clients[n].receive(now, path, delivery.ecn, &mut bytes),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anabranch_core::Seed;
+use anabranch_core::{Path, Seed};
 
 use crate::link::{Link, LinkConfig};
 
@@ -11,9 +11,9 @@ use crate::link::{Link, LinkConfig};
 #[derive(Debug)]
 pub struct Wire {
     /// To the server.
-    pub up: Link,
+    pub up: Link<Path>,
     /// To the client.
-    pub down: Link,
+    pub down: Link<Path>,
     number: u8,
     /// The client's own addresses, and what the world sees in their place.
     outside: BTreeMap<SocketAddr, SocketAddr>,
