@@ -13,9 +13,10 @@ use crate::conn::{Conn, Connection, Shared, split_ticket};
 use crate::error::Misuse;
 use crate::event::Dialect;
 use crate::hub::Hub;
-use crate::id::ConnId;
+use crate::id::{ConnId, SessionId};
 use crate::io::{Ecn, Output, Path, Transmit};
 use crate::limits;
+use crate::session::media;
 use crate::time::{Instant, UnixMillis};
 use crate::transport::{Dropped, Offer, Offered, Route, Stack, Target};
 use admission::{Admission, RateLimit, Verdict};
@@ -202,6 +203,13 @@ impl Endpoint {
         self.table.wake(id.slot as usize);
         let slot = self.table.get(id).ok_or(Misuse::Gone)?;
         Ok(Conn::new(&mut slot.conn, shared!(self)))
+    }
+
+    /// Numbers of a media session, at the time of the latest input. Looking changes nothing:
+    /// the connection gets no turn. `None`: it has ended, or never was.
+    #[must_use]
+    pub fn media_stats(&self, id: ConnId, session: SessionId) -> Option<media::Stats> {
+        self.table.peek(id)?.media_stats(session, self.now)
     }
 
     /// The next thing to do. `buf` has at least [`limits::MAX_SEGMENTED`] bytes.

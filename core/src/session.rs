@@ -117,6 +117,14 @@ impl Session {
         }
     }
 
+    /// Numbers of a media session.
+    pub(crate) fn media_stats(&self, now: Instant) -> media::Stats {
+        match self {
+            Self::MediaClient(client) => client.stats(now),
+            Self::MediaServer(server) => server.stats(now),
+        }
+    }
+
     /// Its stream.
     pub(crate) fn stream(&self) -> StreamId {
         match self {

@@ -16,6 +16,7 @@ pub mod pair;
 pub mod programs;
 pub mod rogue;
 pub mod seeds;
+pub mod sim;
 pub mod source;
 pub mod stack;
 pub mod std_driver;

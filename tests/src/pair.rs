@@ -24,7 +24,7 @@ use crate::virtual_clock::{START, Virtual};
 use crate::{content, stack};
 use host::Node;
 pub use options::Options;
-use run::Held;
+use run::{Held, Sender};
 pub use wire::Wire;
 
 /// Where the server is.
@@ -249,7 +249,7 @@ impl Pair {
         self.clock.set(self.now);
         self.server = Self::make_server(&self.seed, &self.options, &self.identity, self.restarts);
         self.server_app = ServerApp::new(&self.options.clips);
-        self.held.forget(Who::Server);
+        self.held.retain(|(sender, _)| *sender != Sender::of(Who::Server));
     }
 
     /// A datagram from anywhere reaches the server, past all links.
@@ -273,6 +273,6 @@ pub fn named(name: &str) -> media::Request {
 }
 
 /// An independent seed for one part of a test network.
-fn substream(seed: &Seed, name: &str) -> Seed {
+pub(crate) fn substream(seed: &Seed, name: &str) -> Seed {
     Seed(seed.stream(name).array())
 }

@@ -8,9 +8,36 @@ use anabranch_core::transport::quic::{self, QuicConfig};
 
 use crate::cert::Identity;
 
-/// Settings of QUIC that tests change.
+/// What carries connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// QUIC, through quiche.
+    Quic,
+}
+
+impl Transport {
+    /// The name, as in commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+        }
+    }
+
+    /// Whether it notices a datagram that was changed on its way.
+    #[must_use]
+    pub const fn has_integrity(self) -> bool {
+        match self {
+            Self::Quic => true,
+        }
+    }
+}
+
+/// Settings of a transport that tests change.
 #[derive(Clone, Debug)]
 pub struct Knobs {
+    /// Which one.
+    pub transport: Transport,
     /// Silence that ends a connection.
     pub idle_timeout: Duration,
     /// Look for larger datagrams than those that always pass.
@@ -21,7 +48,8 @@ pub struct Knobs {
 
 impl Default for Knobs {
     fn default() -> Self {
-        Self { idle_timeout: Duration::from_secs(30), discover_mtu: false, max_datagram: 1_350 }
+        let transport = Transport::Quic;
+        Self { transport, idle_timeout: Duration::from_secs(30), discover_mtu: false, max_datagram: 1_350 }
     }
 }
 

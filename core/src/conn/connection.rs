@@ -14,7 +14,7 @@ use crate::id::{ConnId, Dir, SessionId, Side, StreamId};
 use crate::io::{Path, Transmit};
 use crate::limits;
 use crate::machine::{Machine as _, Step};
-use crate::session::Session;
+use crate::session::{Session, media};
 use crate::time::Instant;
 use crate::transport::{Facts, Signal, Transport};
 
@@ -113,6 +113,11 @@ impl Connection {
     /// Nothing is left of it.
     pub(crate) fn is_closed(&self) -> bool {
         self.state == State::Closed && self.carrier.events.is_empty()
+    }
+
+    /// Numbers of a media session.
+    pub(crate) fn media_stats(&self, id: SessionId, now: Instant) -> Option<media::Stats> {
+        self.sessions.get(&id).map(|session| session.media_stats(now))
     }
 
     /// The next event for the application.

@@ -283,9 +283,6 @@ impl Media<'_> {
     /// Numbers of the session.
     #[must_use]
     pub fn stats(&self) -> media::Stats {
-        match &*self.session {
-            Session::MediaClient(client) => client.stats(self.cx.now),
-            Session::MediaServer(server) => server.stats(self.cx.now),
-        }
+        self.session.media_stats(self.cx.now)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anabranch_core::Instant;
-use anabranch_core::media::{EndReason, Ended, Grant, Pulled};
+use anabranch_core::media::{EndReason, Ended, Grant, Pulled, Start};
 
 use crate::content::Clip;
 
@@ -12,6 +12,8 @@ use crate::content::Clip;
 pub struct Playback {
     /// What should arrive.
     pub clip: Clip,
+    /// Where it was asked to start: a classic server does what it is asked and does not say so.
+    pub asked: Start,
     /// What was granted.
     pub grant: Option<Grant>,
     /// Payload bytes pulled.
@@ -40,6 +42,7 @@ impl Playback {
     pub const fn new(clip: Clip) -> Self {
         Self {
             clip,
+            asked: Start::Beginning,
             grant: None,
             bytes: 0,
             chunks: 0,
@@ -65,7 +68,11 @@ impl Playback {
         if let Some(size) = grant.size {
             assert_eq!(size, self.clip.len, "size of {}", self.clip.name);
         }
-        self.position = grant.start;
+        self.position = match (grant.name.is_some(), self.asked) {
+            (true, _) | (false, Start::Beginning) => grant.start,
+            (false, Start::Byte(byte)) => byte,
+            (false, Start::Sequence(n)) => (u64::from(n) - 1) * u64::from(grant.chunk),
+        };
         self.grant = Some(grant.clone());
     }
 
