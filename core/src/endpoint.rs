@@ -201,7 +201,7 @@ impl Endpoint {
     pub fn conn(&mut self, now: Instant, id: ConnId) -> Result<Conn<'_>, Misuse> {
         self.advance(now);
         self.table.wake(id.slot as usize);
-        let slot = self.table.get(id).ok_or(Misuse::Gone)?;
+        let slot = self.table.get(id).filter(|slot| slot.conn.is_live()).ok_or(Misuse::Gone)?;
         Ok(Conn::new(&mut slot.conn, shared!(self)))
     }
 

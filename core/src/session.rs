@@ -109,7 +109,15 @@ impl Session {
         }
     }
 
-    /// The application has been told of the end.
+    /// Its end has been told, or is about to be: for the application it is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self {
+            Self::MediaClient(client) => client.has_ended(),
+            Self::MediaServer(server) => server.has_ended(),
+        }
+    }
+
+    /// The application has been told of the end, and nothing is left to do on the stream.
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::MediaClient(client) => client.is_over(),

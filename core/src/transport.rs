@@ -189,7 +189,8 @@ pub enum Signal {
 pub enum Wrote {
     /// Everything was taken, the end mark too if one was given.
     All,
-    /// The rest is still in the caller's `Bytes`. [`Signal::Writable`] will come.
+    /// The rest is still in the caller's `Bytes`. [`Signal::Writable`] will come, or
+    /// [`Signal::Down`] if the connection is at its end.
     Blocked,
 }
 

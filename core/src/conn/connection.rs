@@ -110,6 +110,11 @@ impl Connection {
         if self.state == State::Handshaking { None } else { self.half_open.take() }
     }
 
+    /// Its end has not been told, nor is it about to be.
+    pub(crate) const fn is_live(&self) -> bool {
+        self.state.is_live()
+    }
+
     /// Nothing is left of it.
     pub(crate) fn is_closed(&self) -> bool {
         self.state == State::Closed && self.carrier.events.is_empty()
@@ -117,7 +122,8 @@ impl Connection {
 
     /// Numbers of a media session.
     pub(crate) fn media_stats(&self, id: SessionId, now: Instant) -> Option<media::Stats> {
-        self.sessions.get(&id).map(|session| session.media_stats(now))
+        let session = self.sessions.get(&id).filter(|session| !session.has_ended())?;
+        Some(session.media_stats(now))
     }
 
     /// The next event for the application.

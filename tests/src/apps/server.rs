@@ -54,9 +54,9 @@ impl ServerApp {
         }
     }
 
-    /// Serves what another one serves from now on. Sessions that run go on.
-    pub fn serve(&mut self, other: Self) {
-        self.clips = other.clips;
+    /// Serves one more clip.
+    pub fn add(&mut self, media: MediaId, clip: Clip) {
+        self.clips.insert(media, clip);
     }
 
     /// The endpoint has told this.

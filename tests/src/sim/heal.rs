@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anabranch_core::transport::Offered;
-use anabranch_core::{ConnId, SessionId, Side};
+use anabranch_core::{ConnId, MediaId, SessionId, Side};
 
 use super::known::{Phase, Stage};
 use super::world::{HostId, Inside, Role, World};
@@ -17,6 +17,9 @@ const SESSIONS_BY: Duration = Duration::from_secs(300);
 const CONNECTIONS_BY: Duration = Duration::from_secs(120);
 /// How long a new client may take with a short clip.
 const SERVICE_BY: Duration = Duration::from_secs(60);
+
+/// The clip that every client plays at the end.
+const PROOF: MediaId = MediaId(1_000);
 
 impl World {
     /// Runs the whole world.
@@ -109,11 +112,10 @@ impl World {
         let mut playing = Vec::new();
         let clip = Clip::new("proof", 7, 100_000);
         for server in self.role(Role::Server) {
-            let catalogue = crate::content::catalogue(std::slice::from_ref(&clip));
-            let app = crate::apps::ServerApp::new(std::slice::from_ref(&clip));
+            let catalogue = vec![(PROOF, clip.entry())];
             let Some(process) = self.hosts[server].process() else { continue };
             process.node.endpoint.hub().set_catalogue(catalogue, None).expect("a good catalogue");
-            process.server.serve(app);
+            process.server.add(PROOF, clip.clone());
             let remote = self.hosts[server].home;
             for client in self.role(Role::Client) {
                 playing.push((client, self.connect(client, remote, Offered::Both, None)));
@@ -143,8 +145,9 @@ impl World {
     fn end_connections(&mut self) {
         for host in self.role(Role::Client) {
             let Some(process) = self.hosts[host].process() else { continue };
-            let up = process.known.in_phase(Side::Client, Phase::Up);
-            for conn in up {
+            let alive = [Phase::Dialled, Phase::Up, Phase::Draining];
+            let alive = alive.map(|phase| process.known.in_phase(Side::Client, phase)).concat();
+            for conn in alive {
                 self.leave_conn(host, conn);
             }
         }

@@ -51,6 +51,8 @@ impl World {
             Why::Violation(rule) => {
                 assert!(!honest, "{host} {conn}: an honest peer broke a rule: {rule}");
             }
+            // A close while the handshake is under way (RFC 9000 section 10.2.3).
+            Why::Lost(Lost::Transport { code: 0x0c, by_peer: true }) => {}
             Why::Lost(lost) => {
                 assert!(!honest, "{host} {conn}: lost between honest hosts: {lost:?}");
             }

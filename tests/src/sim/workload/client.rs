@@ -357,6 +357,7 @@ impl World {
         process.client.opened((id, session), clip);
         if let Some(playback) = process.client.playbacks.get_mut(&(id, session)) {
             playback.may_skip = live;
+            playback.may_be_cut = true;
             playback.asked = start;
         }
         let known = KnownSession { stage: Stage::Asked, live };
