@@ -21,6 +21,7 @@ use std::sync::Arc;
 use anabranch_core::{Ecn, Instant, Path, Seed};
 
 use crate::link::{Counts, Link, LinkConfig};
+use crate::rolling::Rolling;
 
 pub use counts::Fates;
 pub use nat::{Filtering, Mapping, Nat, NatConfig};
@@ -93,6 +94,7 @@ pub struct Network {
     /// Who cannot reach whom.
     apart: BTreeSet<(HostId, HostId)>,
     fates: Fates,
+    rolling: Rolling,
 }
 
 /// Where an address leads.
@@ -122,6 +124,7 @@ impl Network {
             routes: BTreeMap::new(),
             apart: BTreeSet::new(),
             fates: Fates::default(),
+            rolling: Rolling::default(),
         }
     }
 
@@ -135,6 +138,7 @@ impl Network {
         bytes: Vec<u8>,
     ) {
         self.fates.sent += 1;
+        self.rolling.datagram("sent", now, path, ecn, &bytes);
         let host = &self.hosts[from.0];
         if host.down {
             self.fates.sender_down += 1;
@@ -213,6 +217,7 @@ impl Network {
             Place::Host(to, local) => {
                 self.fates.delivered += 1;
                 let path = Path { local, remote: header.source };
+                self.rolling.datagram("delivered", now, path, ecn, &bytes);
                 Some(Delivery { to, from: header.from, path, ecn, bytes, sent: header.sent })
             }
             other => {
@@ -267,6 +272,12 @@ impl Network {
             fates.flying += link.flying() as u64;
         }
         fates
+    }
+
+    /// A hash over every datagram that was sent and delivered so far: addresses, times and bytes.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.rolling.value()
     }
 
     /// What one link has done so far.
