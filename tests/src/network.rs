@@ -70,8 +70,8 @@ struct Header {
 
 #[derive(Debug, Default)]
 struct Host {
-    addresses: BTreeSet<IpAddr>,
-    nat: Option<NatId>,
+    /// Its addresses, and the translator that each is behind.
+    addresses: BTreeMap<IpAddr, Option<NatId>>,
     access_up: Option<LinkId>,
     access_down: Option<LinkId>,
     down: bool,
@@ -144,13 +144,13 @@ impl Network {
             self.fates.sender_down += 1;
             return;
         }
-        if !host.addresses.contains(&path.local.ip()) {
-            self.fates.foreign += 1;
-            return;
-        }
-        let source = match host.nat {
-            Some(nat) => self.nats[nat.0].outward(now, path),
-            None => path.local,
+        let source = match host.addresses.get(&path.local.ip()) {
+            Some(Some(nat)) => self.nats[nat.0].outward(now, path),
+            Some(None) => path.local,
+            None => {
+                self.fates.foreign += 1;
+                return;
+            }
         };
         let destination = path.remote;
         let to = match self.place(now, source, destination) {
@@ -239,7 +239,7 @@ impl Network {
     /// Where a datagram from `source` (outside) to `destination` (outside) ends up.
     fn place(&self, now: Instant, source: SocketAddr, destination: SocketAddr) -> Place {
         let own = |inside: SocketAddr, behind: Option<NatId>| {
-            let has = |host: &Host| host.nat == behind && host.addresses.contains(&inside.ip());
+            let has = |host: &Host| host.addresses.get(&inside.ip()) == Some(&behind);
             match self.hosts.iter().position(has) {
                 Some(n) => Place::Host(HostId(n), inside),
                 None => Place::Nowhere,
@@ -251,6 +251,21 @@ impl Network {
             Ok(inside) => own(inside, Some(NatId(n))),
             Err(nat::Refused::Unmapped) => Place::Unmapped,
             Err(nat::Refused::Filtered) => Place::Filtered,
+        }
+    }
+
+    /// Whom something would reach if it came from this address at this moment, both as they
+    /// are between the translators.
+    #[must_use]
+    pub fn receiver(
+        &self,
+        now: Instant,
+        source: SocketAddr,
+        destination: SocketAddr,
+    ) -> Option<HostId> {
+        match self.place(now, source, destination) {
+            Place::Host(to, _) => Some(to),
+            Place::Nowhere | Place::Unmapped | Place::Filtered => None,
         }
     }
 
