@@ -21,6 +21,7 @@ use std::sync::Arc;
 use anabranch_core::{Ecn, Instant, Path, Seed};
 
 use crate::link::{Counts, Link, LinkConfig};
+use crate::rolling::Rolling;
 
 pub use counts::Fates;
 pub use nat::{Filtering, Mapping, Nat, NatConfig};
@@ -69,8 +70,8 @@ struct Header {
 
 #[derive(Debug, Default)]
 struct Host {
-    addresses: BTreeSet<IpAddr>,
-    nat: Option<NatId>,
+    /// Its addresses, and the translator that each is behind.
+    addresses: BTreeMap<IpAddr, Option<NatId>>,
     access_up: Option<LinkId>,
     access_down: Option<LinkId>,
     down: bool,
@@ -93,6 +94,7 @@ pub struct Network {
     /// Who cannot reach whom.
     apart: BTreeSet<(HostId, HostId)>,
     fates: Fates,
+    rolling: Rolling,
 }
 
 /// Where an address leads.
@@ -122,6 +124,7 @@ impl Network {
             routes: BTreeMap::new(),
             apart: BTreeSet::new(),
             fates: Fates::default(),
+            rolling: Rolling::default(),
         }
     }
 
@@ -135,18 +138,19 @@ impl Network {
         bytes: Vec<u8>,
     ) {
         self.fates.sent += 1;
+        self.rolling.datagram("sent", now, path, ecn, &bytes);
         let host = &self.hosts[from.0];
         if host.down {
             self.fates.sender_down += 1;
             return;
         }
-        if !host.addresses.contains(&path.local.ip()) {
-            self.fates.foreign += 1;
-            return;
-        }
-        let source = match host.nat {
-            Some(nat) => self.nats[nat.0].outward(now, path),
-            None => path.local,
+        let source = match host.addresses.get(&path.local.ip()) {
+            Some(Some(nat)) => self.nats[nat.0].outward(now, path),
+            Some(None) => path.local,
+            None => {
+                self.fates.foreign += 1;
+                return;
+            }
         };
         let destination = path.remote;
         let to = match self.place(now, source, destination) {
@@ -213,6 +217,7 @@ impl Network {
             Place::Host(to, local) => {
                 self.fates.delivered += 1;
                 let path = Path { local, remote: header.source };
+                self.rolling.datagram("delivered", now, path, ecn, &bytes);
                 Some(Delivery { to, from: header.from, path, ecn, bytes, sent: header.sent })
             }
             other => {
@@ -234,7 +239,7 @@ impl Network {
     /// Where a datagram from `source` (outside) to `destination` (outside) ends up.
     fn place(&self, now: Instant, source: SocketAddr, destination: SocketAddr) -> Place {
         let own = |inside: SocketAddr, behind: Option<NatId>| {
-            let has = |host: &Host| host.nat == behind && host.addresses.contains(&inside.ip());
+            let has = |host: &Host| host.addresses.get(&inside.ip()) == Some(&behind);
             match self.hosts.iter().position(has) {
                 Some(n) => Place::Host(HostId(n), inside),
                 None => Place::Nowhere,
@@ -246,6 +251,21 @@ impl Network {
             Ok(inside) => own(inside, Some(NatId(n))),
             Err(nat::Refused::Unmapped) => Place::Unmapped,
             Err(nat::Refused::Filtered) => Place::Filtered,
+        }
+    }
+
+    /// Whom something would reach if it came from this address at this moment, both as they
+    /// are between the translators.
+    #[must_use]
+    pub fn receiver(
+        &self,
+        now: Instant,
+        source: SocketAddr,
+        destination: SocketAddr,
+    ) -> Option<HostId> {
+        match self.place(now, source, destination) {
+            Place::Host(to, _) => Some(to),
+            Place::Nowhere | Place::Unmapped | Place::Filtered => None,
         }
     }
 
@@ -267,6 +287,12 @@ impl Network {
             fates.flying += link.flying() as u64;
         }
         fates
+    }
+
+    /// A hash over every datagram that was sent and delivered so far: addresses, times and bytes.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.rolling.value()
     }
 
     /// What one link has done so far.

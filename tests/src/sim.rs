@@ -8,7 +8,6 @@
 pub mod agenda;
 pub mod draw;
 mod faults;
-pub mod hash;
 mod heal;
 mod known;
 mod process;

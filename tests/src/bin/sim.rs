@@ -8,6 +8,7 @@ use anabranch_tests::sim::swarm::Swarm;
 use anabranch_tests::stack::Transport;
 
 anabranch_tests::answer_clocks!();
+anabranch_tests::answer_randomness!();
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -16,21 +17,20 @@ fn main() {
     let loud = args.next().is_some();
     let mut failed = 0;
     for n in from..from + count {
+        let real = std::time::SystemTime::now();
+        let (text, t, hash, now) = anabranch_tests::deterministic::run(n, || {
         let seed = Seed::from_u64(n);
         let swarm = Swarm::draw(&seed, Transport::Quic);
         if loud { eprintln!("{swarm:#?}"); }
-        let real = std::time::SystemTime::now();
         let mut world = World::new(seed, swarm);
         world.set_loud(loud);
         let result = catch_unwind(AssertUnwindSafe(|| world.run()));
         let text = match result { Ok(()) => "ok".to_owned(), Err(p) => {
-            failed += 1;
             p.downcast_ref::<String>().cloned().or_else(|| p.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default() } };
-        let t = world.tally().clone();
-        let hash = world.hash();
-        let now = world.now();
         if text != "ok" && count == 1 { eprintln!("{}", world.last_steps()); }
-        drop(world);
+        (text, world.tally().clone(), world.hash(), world.now())
+        });
+        failed += u64::from(text != "ok");
         println!("seed {n} {:?} {} datagrams {} events {hash:016x} {now:?} {text}", real.elapsed().unwrap_or_default(), t.datagrams, t.events);
     }
     println!("{failed} of {count} failed");

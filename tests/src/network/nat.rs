@@ -1,6 +1,7 @@
 //! Network address translation, with the words of RFC 4787.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ pub(super) enum Refused {
 type Key = (SocketAddr, Option<SocketAddr>);
 
 #[derive(Debug)]
-struct Entry {
+struct Mapped {
     outside: SocketAddr,
     /// When something was last sent through it.
     used: Instant,
@@ -84,7 +85,7 @@ pub struct Nat {
     current: usize,
     /// Ports are given out in turn: an old one leads nowhere for a long time.
     next_port: u16,
-    entries: BTreeMap<Key, Entry>,
+    mapped: BTreeMap<Key, Mapped>,
     /// Whose each outside address is, or was.
     owners: BTreeMap<SocketAddr, Key>,
 }
@@ -99,7 +100,7 @@ impl Nat {
             config,
             current: 0,
             next_port: FIRST_PORT,
-            entries: BTreeMap::new(),
+            mapped: BTreeMap::new(),
             owners: BTreeMap::new(),
         }
     }
@@ -112,7 +113,7 @@ impl Nat {
     /// Forgets every mapping: whoever sends next is seen at another port, and the old port leads
     /// nowhere.
     pub fn rebind_port(&mut self) {
-        self.entries.clear();
+        self.mapped.clear();
         self.owners.clear();
     }
 
@@ -122,10 +123,9 @@ impl Nat {
         self.current = (self.current + 1) % self.config.outside.len();
     }
 
-    /// The outside address that a peer sees in place of an inside one at present.
-    #[must_use]
-    pub fn seen_as(&self, inside: SocketAddr, peer: SocketAddr) -> Option<SocketAddr> {
-        self.entries.get(&self.key(inside, peer)).map(|entry| entry.outside)
+    /// As [`super::Network::seen_as`].
+    pub(super) fn seen_as(&self, inside: SocketAddr, peer: SocketAddr) -> Option<SocketAddr> {
+        self.mapped.get(&self.key(inside, peer)).map(|entry| entry.outside)
     }
 
     fn key(&self, inside: SocketAddr, peer: SocketAddr) -> Key {
@@ -142,18 +142,18 @@ impl Nat {
     /// Something is sent: the outside address that takes the place of `path.local`.
     pub(super) fn outward(&mut self, now: Instant, path: Path) -> SocketAddr {
         let key = self.key(path.local, path.remote);
-        let known = self.entries.get(&key).map(|entry| (entry.outside, entry.used));
+        let known = self.mapped.get(&key).map(|entry| (entry.outside, entry.used));
         let outside = match known.filter(|(_, used)| self.is_fresh(now, *used)) {
             Some((outside, _)) => outside,
             None => {
                 if let Some((stale, _)) = known {
-                    self.entries.remove(&key);
+                    self.mapped.remove(&key);
                     self.owners.remove(&stale);
                 }
                 self.allocate(key)
             }
         };
-        let entry = self.entries.entry(key).or_insert_with(|| Entry {
+        let entry = self.mapped.entry(key).or_insert_with(|| Mapped {
             outside,
             used: now,
             peers: BTreeMap::new(),
@@ -168,8 +168,8 @@ impl Nat {
         loop {
             let outside = SocketAddr::new(self.config.outside[self.current], self.next_port);
             self.next_port = self.next_port.checked_add(1).unwrap_or(FIRST_PORT);
-            if !self.owners.contains_key(&outside) {
-                self.owners.insert(outside, key);
+            if let Entry::Vacant(free) = self.owners.entry(outside) {
+                free.insert(key);
                 return outside;
             }
         }
@@ -184,7 +184,7 @@ impl Nat {
         outside: SocketAddr,
     ) -> Result<SocketAddr, Refused> {
         let key = self.owners.get(&outside).ok_or(Refused::Unmapped)?;
-        let entry = self.entries.get(key).filter(|entry| self.is_fresh(now, entry.used));
+        let entry = self.mapped.get(key).filter(|entry| self.is_fresh(now, entry.used));
         let entry = entry.ok_or(Refused::Unmapped)?;
         let mut fresh = entry.peers.iter().filter(|(_, used)| self.is_fresh(now, **used));
         let may = match self.config.filtering {

@@ -1,6 +1,6 @@
 //! What a network is made of, and how that changes under way.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::{Host, HostId, LinkId, Nat, NatConfig, NatId, Network};
@@ -12,23 +12,19 @@ impl Network {
     /// # Panics
     /// If an address is taken.
     pub fn add_host(&mut self, addresses: &[IpAddr]) -> HostId {
-        self.push_host(addresses, None)
+        let id = HostId(self.hosts.len());
+        self.hosts.push(Host::default());
+        addresses.iter().for_each(|address| self.add_address(id, *address, None));
+        id
     }
 
-    /// A host behind a translator. Its addresses are its own only behind that translator.
+    /// A host behind a translator.
     ///
     /// # Panics
     /// If an address is taken.
     pub fn add_host_behind(&mut self, nat: NatId, addresses: &[IpAddr]) -> HostId {
-        self.push_host(addresses, Some(nat))
-    }
-
-    fn push_host(&mut self, addresses: &[IpAddr], nat: Option<NatId>) -> HostId {
-        let id = HostId(self.hosts.len());
-        self.hosts.push(Host { nat, ..Host::default() });
-        for address in addresses {
-            self.add_address(id, *address);
-        }
+        let id = self.add_host(&[]);
+        addresses.iter().for_each(|address| self.add_address(id, *address, Some(nat)));
         id
     }
 
@@ -41,21 +37,30 @@ impl Network {
         NatId(self.nats.len() - 1)
     }
 
-    /// A translator, to rebind it or to ask it.
+    /// A translator, to rebind it.
     pub fn nat(&mut self, nat: NatId) -> &mut Nat {
         &mut self.nats[nat.0]
     }
 
-    /// A host gets one more address.
+    /// What a peer sees in place of an address behind a translator at present, if there is a
+    /// mapping.
+    #[must_use]
+    pub fn seen_as(&self, nat: NatId, inside: SocketAddr, peer: SocketAddr) -> Option<SocketAddr> {
+        self.nats[nat.0].seen_as(inside, peer)
+    }
+
+    /// A host gets one more address, perhaps behind a translator: hosts behind different
+    /// translators may have the same.
     ///
     /// # Panics
     /// If it is taken.
-    pub fn add_address(&mut self, host: HostId, address: IpAddr) {
-        let nat = self.hosts[host.0].nat;
-        let taken = self.hosts.iter().any(|h| h.nat == nat && h.addresses.contains(&address));
-        let outside = nat.is_none() && self.nats.iter().any(|nat| nat.has(address));
+    pub fn add_address(&mut self, host: HostId, address: IpAddr, behind: Option<NatId>) {
+        let mut hosts = self.hosts.iter();
+        let taken = hosts.any(|host| host.addresses.get(&address) == Some(&behind));
+        let outside = behind.is_none() && self.nats.iter().any(|nat| nat.has(address));
         assert!(!taken && !outside, "{address} is taken");
-        self.hosts[host.0].addresses.insert(address);
+        let other = self.hosts[host.0].addresses.insert(address, behind);
+        assert!(other.is_none(), "the host has {address} behind another translator");
     }
 
     /// A host loses an address: nothing gets in or out there.

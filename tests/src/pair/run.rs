@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use anabranch_core::{ConnId, Event, Instant, Path};
+use anabranch_core::{ConnId, Event, Instant};
 
 use super::host::{Outgoing, Step};
 use super::{Pair, SERVER};
+use crate::network::Delivery;
 use crate::oracle::Who;
 use crate::sim::agenda::Agenda;
 
@@ -74,13 +75,13 @@ impl Pair {
 
     /// When something happens next.
     fn next_time(&self) -> Option<Instant> {
-        let links = self.wires.iter().flat_map(|wire| [wire.up.next(), wire.down.next()]);
         let clients = self.clients.iter().map(|node| node.wake);
         let rogues = self.rogues.iter().map(|rogue| rogue.deadline());
-        links
-            .chain(clients)
+        let server = [self.server.wake, self.server_app.next()];
+        clients
             .chain(rogues)
-            .chain([self.held.next(), self.server.wake, self.server_app.next()])
+            .chain(server)
+            .chain([self.held.next(), self.network.next_time()])
             .flatten()
             .min()
     }
@@ -92,21 +93,8 @@ impl Pair {
         while let Some((sender, outgoing)) = self.held.take(now) {
             self.put_on_wire(sender, outgoing);
         }
-        for n in 0..self.wires.len() {
-            while let Some(delivery) = self.wires[n].up.poll(now) {
-                let path = Path { local: delivery.header.remote, remote: delivery.header.local };
-                let mut bytes = delivery.bytes;
-                self.server.receive(now, path, delivery.ecn, &mut bytes);
-            }
-            while let Some(delivery) = self.wires[n].down.poll(now) {
-                let Some(own) = self.wires[n].inward(delivery.header.remote) else { continue };
-                let path = Path { local: own, remote: delivery.header.local };
-                let mut bytes = delivery.bytes;
-                match n.checked_sub(self.clients.len()) {
-                    None => self.clients[n].receive(now, path, delivery.ecn, &mut bytes),
-                    Some(rogue) => self.rogues[rogue].receive(now, path, &mut bytes),
-                }
-            }
+        while let Some(delivery) = self.network.poll(now) {
+            self.deliver(delivery);
         }
         for node in self.clients.iter_mut().chain([&mut self.server]) {
             if node.wake.is_some_and(|wake| wake <= now) {
@@ -174,24 +162,29 @@ impl Pair {
 
     fn put_on_wire(&mut self, sender: Sender, outgoing: Outgoing) {
         let Outgoing { path, ecn, bytes, .. } = outgoing;
-        match sender {
-            Sender::Wire(n) => {
-                let wire = &mut self.wires[n];
-                // Translated on the way out: the server sees the outside.
-                if let Some(seen) = wire.outward(path.local)
-                    && path.remote == SERVER
-                {
-                    wire.up.send(self.now, Path { local: seen, ..path }, ecn, bytes);
-                }
-            }
+        let host = match sender {
+            Sender::Wire(n) => self.wires[n].host,
             Sender::Server => {
                 assert_eq!(path.local, SERVER, "the server sends from its address");
-                let owner = self.wires.iter_mut().find(|wire| wire.inward(path.remote).is_some());
-                match owner {
-                    Some(wire) => wire.down.send(self.now, path, ecn, bytes),
-                    None => self.strays.entry(path.remote).or_default().datagrams.push(bytes),
+                if self.network.receiver(self.now, SERVER, path.remote).is_none() {
+                    self.strays.entry(path.remote).or_default().datagrams.push(bytes.clone());
                 }
+                self.server_host
             }
+        };
+        self.network.send(self.now, host, path, ecn, bytes);
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        let Delivery { to, path, ecn, mut bytes, .. } = delivery;
+        let now = self.now;
+        if to == self.server_host {
+            return self.server.receive(now, path, ecn, &mut bytes);
+        }
+        let n = self.wires.iter().position(|wire| wire.host == to).expect("a host of the network");
+        match n.checked_sub(self.clients.len()) {
+            None => self.clients[n].receive(now, path, ecn, &mut bytes),
+            Some(rogue) => self.rogues[rogue].receive(now, path, &mut bytes),
         }
     }
 }

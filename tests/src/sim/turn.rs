@@ -158,8 +158,7 @@ impl World {
     fn tell(&mut self, host: HostId, conn: ConnId, event: &Event) {
         let now = self.now;
         self.tally.events += 1;
-        self.hash.number(now.as_nanos());
-        self.hash.text(format_args!("{host} {conn} {event:?}"));
+        self.rolling.add("event", now, format!("{host} {conn} {event:?}").as_bytes());
         self.trail.push(now, Trace::Told(host, conn, event.clone()));
         self.judge_event(host, conn, event);
         if let Some(process) = self.hosts[host].process() {
@@ -180,9 +179,6 @@ impl World {
     fn put_on_wire(&mut self, host: HostId, outgoing: Outgoing) {
         let Outgoing { path, ecn, bytes, .. } = outgoing;
         self.tally.datagrams += 1;
-        self.hash.number(self.now.as_nanos());
-        self.hash.text(format_args!("{host} {path:?}"));
-        self.hash.bytes(&bytes);
         self.trail.push(self.now, Trace::Sent(host, path, bytes.len()));
         self.overhear(host, path, &bytes);
         self.network.send(self.now, self.hosts[host].place, path, ecn, bytes);

@@ -131,7 +131,7 @@ impl World {
             }
         };
         let line = format!("{what} on {on}: {told}");
-        self.hash.bytes(line.as_bytes());
+        self.rolling.add("command", self.now, line.as_bytes());
         self.trail.push(self.now, Step::Did(host, line));
         let misuse = answer.as_ref().err().copied();
         assert!(

@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use super::agenda::Agenda;
 use super::draw::Draw;
-use super::hash::RollingHash;
 use super::process::Process;
 use super::swarm::Swarm;
 use super::trail::{Step, Trail};
@@ -21,6 +20,7 @@ use crate::oracle::Ends;
 use crate::pair::host::Outgoing;
 use crate::pair::substream;
 use crate::rogue::Rogue;
+use crate::rolling::Rolling;
 use crate::virtual_clock::{START, Virtual};
 use crate::{content, network, stack};
 
@@ -112,7 +112,7 @@ pub struct World {
     /// Hosts that may have something to do at the present time.
     pub(super) touched: BTreeSet<HostId>,
     pub(super) woken: BTreeSet<HostId>,
-    pub(super) hash: RollingHash,
+    pub(super) rolling: Rolling,
     pub(super) trail: Trail,
     pub(super) tally: Tally,
     pub(super) ends: Ends,
@@ -137,14 +137,14 @@ impl World {
             clock,
             now: START,
             seed,
-            identity: cert::self_signed(),
+            identity: cert::fixed(),
             network: Network::new(&seed, between),
             hosts: Vec::new(),
             held: Agenda::default(),
             agenda: Agenda::default(),
             touched: BTreeSet::new(),
             woken: BTreeSet::new(),
-            hash: RollingHash::default(),
+            rolling: Rolling::default(),
             trail: Trail::default(),
             tally: Tally::default(),
             ends: Ends::default(),
@@ -171,10 +171,13 @@ impl World {
         self.now
     }
 
-    /// The hash of everything so far.
+    /// A hash over everything so far: every datagram that was sent and delivered, every event,
+    /// every command and its answer, every fault.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        self.hash.value()
+        let mut all = self.rolling.clone();
+        all.add("network", self.now, &self.network.hash().to_le_bytes());
+        all.value()
     }
 
     /// What happened so far.
@@ -290,7 +293,7 @@ impl World {
 
     /// Notes a fault.
     pub(super) fn note(&mut self, what: String) {
-        self.hash.bytes(what.as_bytes());
+        self.rolling.add("fault", self.now, what.as_bytes());
         self.trail.push(self.now, Step::Fault(what));
     }
 }

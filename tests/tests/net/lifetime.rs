@@ -24,8 +24,7 @@ fn silence_ends_a_connection_on_both_sides() {
         let mut pair = Pair::new(0, without_keep_alive());
         let conn = pair.up(0, Offered::V1);
         pair.run_for(SECONDS(1));
-        pair.wires[0].up.set_blackhole(blackhole);
-        pair.wires[0].down.set_blackhole(blackhole);
+        pair.blackhole(0, blackhole, blackhole);
         pair.run_for(SECONDS(28));
         assert_eq!(pair.closed(CLIENT, conn), None);
         pair.run_for(SECONDS(10));
@@ -43,7 +42,7 @@ fn keep_alive_keeps_an_idle_connection() {
         let conn = pair.up(0, offered);
         pair.run_for(SECONDS(3_600));
         assert_eq!(pair.closed(CLIENT, conn), None);
-        let sent = pair.wires[0].up.counts().sent;
+        let sent = pair.counts(0).0.sent;
         assert!(sent < 1_000, "{sent} datagrams in an idle hour");
         let key = (conn, pair.play(0, conn));
         pair.complete(0, key, SECONDS(30));
@@ -55,7 +54,7 @@ fn keep_alive_does_not_hide_a_dead_server() {
     let mut pair = Pair::new(0, Options::default());
     let conn = pair.up(0, Offered::V1);
     pair.run_for(SECONDS(100));
-    pair.wires[0].down.set_blackhole(true);
+    pair.blackhole(0, false, true);
     pair.run_for(SECONDS(100));
     assert_eq!(pair.closed(CLIENT, conn), Some(&Why::Lost(Lost::IdleTimeout)));
 }

@@ -140,7 +140,7 @@ impl World {
         self.touched.insert(host);
         self.count("connect");
         let what = format!("connect to {remote} as {id}, {offered:?}");
-        self.hash.bytes(what.as_bytes());
+        self.rolling.add("command", now, what.as_bytes());
         self.trail.push(now, Step::Did(host, what));
         id
     }
@@ -298,7 +298,8 @@ impl World {
         let [a, b, c, _] = old.octets();
         let last = moves.wrapping_add(100);
         let home = SocketAddr::from((Ipv4Addr::new(a, b, c, last), 40_000));
-        self.network.add_address(self.hosts[host].place, home.ip());
+        let nat = self.hosts[host].nat;
+        self.network.add_address(self.hosts[host].place, home.ip(), nat);
         if self.hosts[host].draw.percent(70) {
             self.network.remove_address(self.hosts[host].place, old.into());
         }
