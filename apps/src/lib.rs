@@ -7,6 +7,7 @@ pub mod cert;
 pub mod cli;
 pub mod client;
 pub mod dial;
+pub mod dquic;
 pub mod exit;
 pub mod generate;
 pub mod key_log;

@@ -137,6 +137,30 @@ pub const MAX_SEGMENTED: usize = 65_507;
 /// Datagrams in such a run.
 pub const MAX_SEGMENTS: usize = 64;
 
+/// Addresses whose byte counts a classic DQUIC endpoint keeps. The longest idle goes first.
+pub const MAX_CLASSIC_PEERS: usize = 1_024;
+/// Streams of one such address whose counts are kept, and streams of one sending.
+pub const MAX_CLASSIC_STREAMS: usize = 1_024;
+/// Streams of all such addresses together.
+pub const MAX_CLASSIC_STREAMS_IN_ALL: usize = 65_536;
+/// Sendings of a classic DQUIC endpoint at once, one for each address.
+pub const MAX_CLASSIC_TRANSFERS: usize = 256;
+/// Outputs of a classic DQUIC endpoint that wait to be taken. At the limit, data packets are
+/// dropped as if they had been lost: their sender tries again.
+pub const MAX_CLASSIC_QUEUED: usize = 256;
+/// Packets that came while something was being sent, and wait for a call to receive them.
+/// Further ones are dropped in the same way.
+pub const MAX_CLASSIC_WAITING: usize = 256;
+/// How often a classic DQUIC packet is sent before its receiver counts as silent.
+pub const CLASSIC_TRIES: u32 = 5;
+/// How long a classic DQUIC sender waits for an answer before each new try.
+pub const CLASSIC_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Answers in a row without progress, and steps back in one stream, that a sender puts up with.
+pub const MAX_CLASSIC_STALLS: u32 = 5;
+/// Bytes that one packet may declare before a classic receiver leaves it without an answer,
+/// unless the caller says otherwise: what the existing peers ask for.
+pub const DEFAULT_CLASSIC_MAX_BYTES: u64 = 65_536;
+
 const _: () = {
     assert!(CONNECTION_WINDOW > 2 * MAX_SESSIONS as u64 * STREAM_WINDOW);
     assert!(SERVER_CONNECTION_WINDOW > 2 * MAX_PEER_STREAMS * SERVER_STREAM_WINDOW);
@@ -149,4 +173,6 @@ const _: () = {
     assert!(MAX_WANTED <= MAX_CHUNK as usize && MAX_SUPPLIED == 2 * MAX_WANTED);
     assert!(HALF_OPEN_BEFORE_RETRY < MAX_HALF_OPEN);
     assert!(MAX_SEGMENTED <= MAX_DATAGRAM);
+    assert!(MAX_CLASSIC_TRANSFERS < MAX_CLASSIC_PEERS);
+    assert!(2 * MAX_CLASSIC_STREAMS <= MAX_CLASSIC_STREAMS_IN_ALL);
 };

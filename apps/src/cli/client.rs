@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::dquic::Dquic;
 use super::{Help, Verbosity};
 use crate::generate::Kind;
 use crate::trust::Mode;
@@ -42,6 +43,8 @@ pub enum Command {
     Ping(Ping),
     /// Make a test file
     Gen(Gen),
+    /// Send and receive files over DQUIC, which is plaintext: for loopback and laboratories
+    Dquic(Dquic),
     #[command(flatten)]
     #[expect(missing_docs, reason = "would show up in the help text")]
     Help(Help),
@@ -218,7 +221,7 @@ impl Args {
             Command::Play(play) => Some(&play.server),
             Command::Ls(ls) => Some(&ls.server),
             Command::Ping(ping) => Some(&ping.server),
-            Command::Gen(_) | Command::Help(_) => None,
+            Command::Gen(_) | Command::Dquic(_) | Command::Help(_) => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! **Nothing is encrypted and nobody is authenticated.** Whoever sees a packet can read it, change
 //! it and send one like it. The tag of a packet shows damage, not forgery.
 
+pub mod classic;
 mod config;
 mod conn;
 pub mod error;
