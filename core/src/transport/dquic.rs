@@ -21,6 +21,7 @@ pub(crate) mod streams;
 mod why;
 
 pub use config::DquicConfig;
+pub use packet::VERSION;
 
 use crate::error::Misuse;
 use crate::rng::Seed;
