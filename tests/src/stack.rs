@@ -158,6 +158,16 @@ impl Kind {
         bytes
     }
 
+    /// The first bytes of a datagram, as if there had been no more of them.
+    #[must_use]
+    pub fn cut(self, datagram: &[u8], len: usize) -> Vec<u8> {
+        let mut bytes = datagram[..len].to_vec();
+        if let (Self::Dquic, Some(body)) = (self, len.checked_sub(TAG)) {
+            packet::seal(&mut bytes, body);
+        }
+        bytes
+    }
+
     /// Makes random bytes look more like a packet.
     #[must_use]
     pub fn garbage(self, mut bytes: Vec<u8>) -> Vec<u8> {

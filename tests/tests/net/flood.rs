@@ -7,7 +7,7 @@ use anabranch_core::config::Retry;
 use anabranch_core::transport::{Dropped, Offered};
 use anabranch_core::{Seed, limits};
 use anabranch_tests::oracle::Who;
-use anabranch_tests::pair::{Options, Pair, SERVER};
+use anabranch_tests::pair::{Pair, SERVER};
 use anabranch_tests::seeds;
 
 use super::{ON, options, pair_with_clip};
@@ -96,7 +96,7 @@ fn short_initials_are_dropped() {
     let mut pair = Pair::new(0, options());
     let first = pair.first_flights(1).remove(0);
     for len in [1, 20, 600, limits::MIN_INITIAL_DATAGRAM - 1] {
-        pair.inject(attacker(0), &first[..len]);
+        pair.inject(attacker(0), &ON.cut(&first, len));
     }
     pair.settle();
     assert_eq!(pair.endpoint(Who::Server).connections(), 0);

@@ -195,6 +195,8 @@ fn a_thousand_streams_come_and_go() {
         }
         assert!(round < 999, "only {opened} streams could be opened");
     }
+    // Until the last of them are over.
+    pair.run_for(SECONDS(1));
     expect_alive(&mut pair);
 }
 

@@ -35,10 +35,6 @@ use crate::transport::{
     CidBytes, Offer, Offered, Read, Signal, Stats, StreamEnd, Transport, Wrote,
 };
 
-/// What streams may hold beyond two congestion windows, so that a small window does not starve
-/// the connection.
-const SLACK: usize = 256 << 10;
-
 /// What every connection is made with.
 pub(super) struct Make {
     pub(super) id: ConnId,
@@ -236,8 +232,7 @@ impl Connection {
         if self.mtu.current() != before {
             self.recovery.set_mtu(self.mtu.current());
         }
-        let window = usize::try_from(self.recovery.cwnd()).unwrap_or(usize::MAX / 4);
-        self.streams.set_budget(window.saturating_mul(2).saturating_add(SLACK));
+        self.streams.set_window(self.recovery.cwnd());
     }
 }
 
