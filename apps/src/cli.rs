@@ -1,6 +1,7 @@
 //! The command lines of both programs.
 
 pub mod client;
+pub mod dquic;
 pub mod server;
 
 use std::path::{Path, PathBuf};

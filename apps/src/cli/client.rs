@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::dquic::Dquic;
 use super::{Help, Verbosity};
 use crate::generate::Kind;
+use crate::plaintext::Leave;
 use crate::trust::Mode;
 use crate::units;
 
@@ -42,6 +44,8 @@ pub enum Command {
     Ping(Ping),
     /// Make a test file
     Gen(Gen),
+    /// Send and receive files over DQUIC, which is plaintext: for loopback and laboratories
+    Dquic(Dquic),
     #[command(flatten)]
     #[expect(missing_docs, reason = "would show up in the help text")]
     Help(Help),
@@ -87,6 +91,12 @@ pub struct Server {
     /// Check nothing: anybody on the way can listen in and change what you get
     #[arg(long)]
     pub insecure: bool,
+    /// Use DQUIC, which is plaintext: for loopback, laboratories and simulation
+    #[arg(long, conflicts_with_all = ["ca", "insecure"])]
+    pub dquic: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "would show up in the help text")]
+    pub plaintext: Leave,
     /// Which protocols to offer
     #[arg(long, value_enum, default_value_t)]
     pub protocol: Protocol,
@@ -218,7 +228,7 @@ impl Args {
             Command::Play(play) => Some(&play.server),
             Command::Ls(ls) => Some(&ls.server),
             Command::Ping(ping) => Some(&ping.server),
-            Command::Gen(_) | Command::Help(_) => None,
+            Command::Gen(_) | Command::Dquic(_) | Command::Help(_) => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use anabranch_core::Seed;
 use anabranch_tests::sim::World;
 use anabranch_tests::sim::swarm::Swarm;
-use anabranch_tests::stack::Transport;
+use anabranch_tests::stack::Kind;
 
 anabranch_tests::answer_clocks!();
 anabranch_tests::answer_randomness!();
@@ -20,7 +20,7 @@ fn main() {
         let real = std::time::SystemTime::now();
         let (text, t, hash, now) = anabranch_tests::deterministic::run(n, || {
         let seed = Seed::from_u64(n);
-        let swarm = Swarm::draw(&seed, Transport::Quic);
+        let swarm = Swarm::draw(&seed, if std::env::var("D").is_ok() { Kind::Dquic } else { Kind::Quic });
         if loud { eprintln!("{swarm:#?}"); }
         let mut world = World::new(seed, swarm);
         world.set_loud(loud);

@@ -22,7 +22,7 @@ pub struct Options {
     pub clients: usize,
     /// The server's catalogue.
     pub clips: Vec<Clip>,
-    /// Settings of QUIC on all hosts.
+    /// The transport of all hosts, and its settings.
     pub stack: stack::Knobs,
 }
 
@@ -42,6 +42,14 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The default over this transport.
+    #[must_use]
+    pub fn on(kind: stack::Kind) -> Self {
+        let mut options = Self::default();
+        options.stack.kind = kind;
+        options
+    }
+
     /// The default with one clip of this length.
     #[must_use]
     pub fn with_clip(len: u64) -> Self {

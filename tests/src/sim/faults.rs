@@ -190,7 +190,7 @@ impl World {
         let host = self.draw.index(self.swarm.servers + self.swarm.clients);
         let (up, down) = self.hosts[host].links;
         let link = self.draw.pick(&[up, down]);
-        let weather = swarm::weather(&mut self.draw, self.swarm.transport, true);
+        let weather = swarm::weather(&mut self.draw, true);
         self.count("weather");
         self.note(format!("{host} has {weather:?}"));
         self.network.configure(link, weather);

@@ -10,14 +10,14 @@ use super::draw::Draw;
 use crate::content::Clip;
 use crate::network::{Filtering, Mapping, NatConfig};
 use crate::link::{Burst, LinkConfig, Ratio};
-use crate::stack::{Knobs, Transport};
+use crate::stack::{Kind, Knobs};
 use crate::virtual_clock::{EPOCH, START};
 
 /// All options of a world.
 #[derive(Clone, Debug)]
 pub struct Swarm {
     /// What carries the connections.
-    pub transport: Transport,
+    pub transport: Kind,
     /// Servers, all with the same catalogue.
     pub servers: usize,
     /// Clients.
@@ -101,12 +101,12 @@ pub struct Faults {
 impl Swarm {
     /// The options that this seed draws.
     #[must_use]
-    pub fn draw(seed: &Seed, transport: Transport) -> Self {
+    pub fn draw(seed: &Seed, transport: Kind) -> Self {
         let mut draw = Draw::new(seed.stream("swarm"));
         let (servers, clients) = (draw.size(1, 3), draw.size(1, 5));
         let stormy = draw.percent(75);
         let access = (0..servers + clients)
-            .map(|_| (weather(&mut draw, transport, stormy), weather(&mut draw, transport, stormy)))
+            .map(|_| (weather(&mut draw, stormy), weather(&mut draw, stormy)))
             .collect();
         let nats = (0..servers + clients).map(|n| nat(&mut draw, n < servers)).collect();
         let stack = knobs(&mut draw, transport);
@@ -155,7 +155,7 @@ impl Swarm {
 }
 
 /// What a direction of a link does for some time.
-pub(super) fn weather(draw: &mut Draw, transport: Transport, stormy: bool) -> LinkConfig {
+pub(super) fn weather(draw: &mut Draw, stormy: bool) -> LinkConfig {
     let latency = draw.pick(&[0, 1, 5, 10, 20, 60, 150]);
     let mut link = LinkConfig { latency: Duration::from_millis(latency), ..LinkConfig::default() };
     if draw.percent(50) {
@@ -177,11 +177,8 @@ pub(super) fn weather(draw: &mut Draw, transport: Transport, stormy: bool) -> Li
             loss: Ratio::percent(draw.pick(&[50, 100])),
         });
     }
-    // UDP's checksum catches both; a transport without integrity of its own relies on it.
-    if transport.has_integrity() {
-        link.corrupt = Ratio::percent(draw.pick(&[0, 0, 1, 5]));
-        link.truncate = Ratio::percent(draw.pick(&[0, 0, 1, 5]));
-    }
+    link.corrupt = Ratio::percent(draw.pick(&[0, 0, 1, 5]));
+    link.truncate = Ratio::percent(draw.pick(&[0, 0, 1, 5]));
     link
 }
 
@@ -220,9 +217,9 @@ fn policy(draw: &mut Draw) -> MediaPolicy {
     }
 }
 
-fn knobs(draw: &mut Draw, transport: Transport) -> Knobs {
+fn knobs(draw: &mut Draw, transport: Kind) -> Knobs {
     Knobs {
-        transport,
+        kind: transport,
         idle_timeout: Duration::from_secs(draw.pick(&[5, 10, 30])),
         discover_mtu: draw.percent(40),
         max_datagram: draw.pick(&[1_200, 1_350, 1_350, 1_452]),

@@ -1,0 +1,1 @@
+//! Frames survive the wire, and nothing else is a frame.
