@@ -13,6 +13,7 @@ pub mod link;
 pub mod oracle;
 pub mod pair;
 pub mod programs;
+pub mod recording;
 pub mod rogue;
 pub mod seeds;
 pub mod source;

@@ -14,4 +14,5 @@ mod net {
     mod resumption;
     mod rogue;
     mod sessions;
+    mod traces;
 }
