@@ -15,6 +15,7 @@ pub mod network;
 pub mod oracle;
 pub mod pair;
 pub mod programs;
+pub mod recording;
 pub mod rogue;
 pub mod rolling;
 pub mod seeds;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anabranch_core::transport::{Offered, Target, Trust};
-use anabranch_core::{Conn, ConnId, Endpoint, Event, Instant, Misuse, Path, Seed, media};
+use anabranch_core::{Conn, ConnId, Endpoint, Event, Instant, Misuse, Path, Seed, Side, media};
 
 use crate::apps::{ClientApp, ServerApp};
 use crate::cert::{self, Identity};
@@ -123,11 +123,11 @@ impl Pair {
 
     fn make_server(seed: &Seed, options: &Options, identity: &Identity, restarts: u64) -> Node {
         let stack = stack::server(&options.stack, identity, seed, restarts);
-        let mut endpoint = Endpoint::new(options.server.clone(), stack);
-        endpoint.listen(true);
+        let mut node = Node::new(&options.server, stack, Side::Server, SERVER, options.record);
+        node.endpoint.listen(true);
         let catalogue = content::catalogue(&options.clips);
-        endpoint.hub().set_catalogue(catalogue, None).expect("a catalogue within its limits");
-        Node::new(endpoint, SERVER)
+        node.endpoint.hub().set_catalogue(catalogue, None).expect("a catalogue within its limits");
+        node
     }
 
     fn add_client(&mut self) {
@@ -135,8 +135,9 @@ impl Pair {
         let wire = self.make_wire(n);
         let seed = substream(&self.seed, &format!("client {n}"));
         let stack = stack::client(&self.options.stack, &seed);
-        let endpoint = Endpoint::new(self.options.client.clone(), stack);
-        self.clients.push(Node::new(endpoint, wire.home()));
+        let (config, record) = (&self.options.client, self.options.record);
+        let node = Node::new(config, stack, Side::Client, wire.home(), record);
+        self.clients.push(node);
         self.client_apps.push(ClientApp::default());
         self.wires.push(wire);
     }
@@ -250,6 +251,14 @@ impl Pair {
             Who::Server => &self.server.told,
             Who::Client(n) => &self.clients[n].told,
         }
+    }
+
+    /// Ends a host's recording, and gives it all.
+    ///
+    /// # Panics
+    /// If it does not record.
+    pub fn trace(&mut self, who: Who) -> Vec<u8> {
+        self.node(who).recording.take().expect("a host that records").finish()
     }
 
     /// Events of one connection.

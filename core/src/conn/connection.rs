@@ -16,6 +16,7 @@ use crate::limits;
 use crate::machine::{Machine as _, Step};
 use crate::session::{Session, media};
 use crate::time::Instant;
+use crate::trace::Story;
 use crate::transport::{Facts, Signal, Transport};
 
 /// One connection.
@@ -77,7 +78,7 @@ impl Connection {
             side,
             state: State::Handshaking,
             remote,
-            carrier: Carrier::new(transport),
+            carrier: Carrier::new(transport, Story::new(shared.trace.clone(), id)),
             control: None,
             streams: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -91,6 +92,7 @@ impl Connection {
 
     /// Takes an input of the connection's own state machine. `true`: the state has changed.
     pub(super) fn step(&mut self, input: Input) -> bool {
+        self.carrier.story.step("connection", self.state, input);
         match self.state.next(input) {
             Step::Go(next) => {
                 log::debug!("{} {:?} x {input:?} -> {next:?}", self.id, self.state);
@@ -274,6 +276,12 @@ impl Connection {
         };
         self.carrier.close(shared.now, code, &reason);
         self.tell_end(why, shared);
+    }
+
+    /// The application closes it.
+    pub(crate) fn close(&mut self, code: Code, reason: String, shared: &mut Shared<'_>) {
+        self.carrier.reason = Some(reason);
+        self.end(Input::Close, code, Why::Local(code), shared);
     }
 
     /// The peer broke a rule.

@@ -10,14 +10,15 @@ use super::command::{Answer, Command};
 use super::connection::Connection;
 use super::control::Control;
 use super::media::Media;
-use super::state::{Input, State};
+use super::state::State;
 use super::streams::{kind, rank};
 use crate::code::Code;
-use crate::error::{Misuse, Why};
+use crate::error::Misuse;
 use crate::event::Dialect;
 use crate::id::{Dir, RequestId, SessionId, Side};
 use crate::limits;
 use crate::session::{Session, media};
+use crate::trace::{Data, Entry};
 use crate::transport;
 use crate::wire::varint;
 
@@ -38,6 +39,13 @@ impl<'a> Conn<'a> {
     /// # Errors
     /// Those of the method that the command is named after.
     pub fn apply(&mut self, command: Command) -> Result<Answer, Misuse> {
+        self.shared.trace.say(|_| Entry::Command(command.clone()));
+        let result = self.execute(command);
+        self.shared.trace.say(|_| Entry::answer(&result, Data::default()));
+        result
+    }
+
+    fn execute(&mut self, command: Command) -> Result<Answer, Misuse> {
         let now = self.shared.now;
         match command {
             Command::OpenMedia(request) => self.start_media(request).map(Answer::Session),
@@ -47,8 +55,7 @@ impl<'a> Conn<'a> {
             }
             Command::Ping => self.control("ping")?.ping(now).map(Answer::Request),
             Command::Close { code, reason } => {
-                self.conn.carrier.reason = Some(reason);
-                self.conn.end(Input::Close, code, Why::Local(code), &mut self.shared);
+                self.conn.close(code, reason, &mut self.shared);
                 Ok(Answer::Done)
             }
             Command::Drain { left } => {
@@ -143,7 +150,7 @@ impl<'a> Conn<'a> {
         let session = self.conn.sessions.get_mut(&id).filter(|session| !session.has_ended());
         let session = session.ok_or(Misuse::Gone)?;
         let cx = self.conn.carrier.cx(&mut self.shared);
-        Ok(Media::new(session, cx))
+        Ok(Media::new(id, session, cx))
     }
 
     fn control(&mut self, command: &'static str) -> Result<&mut Control, Misuse> {

@@ -4,18 +4,21 @@ use bytes::Bytes;
 
 use super::command::Answer;
 use crate::error::Misuse;
-use crate::session::media::{self, Command};
+use crate::id::SessionId;
+use crate::session::media::{self, Command, Pulled};
 use crate::session::{Cx, Session};
+use crate::trace::{Data, Entry};
 
 /// A borrowed handle to one media session, for commands.
 pub struct Media<'a> {
+    id: SessionId,
     session: &'a mut Session,
     cx: Cx<'a>,
 }
 
 impl<'a> Media<'a> {
-    pub(super) const fn new(session: &'a mut Session, cx: Cx<'a>) -> Self {
-        Self { session, cx }
+    pub(super) const fn new(id: SessionId, session: &'a mut Session, cx: Cx<'a>) -> Self {
+        Self { id, session, cx }
     }
 
     /// Does what a command says: the one place where commands to a media session take effect.
@@ -25,6 +28,20 @@ impl<'a> Media<'a> {
     /// # Errors
     /// Those of the method that the command is named after.
     pub fn apply(&mut self, command: Command, buf: &mut [u8]) -> Result<Answer, Misuse> {
+        let trace = self.cx.story.trace();
+        trace.say(|contents| Entry::session(self.id, command.clone().into(), contents));
+        let result = self.execute(command, buf);
+        trace.say(|contents| {
+            let pulled = match result {
+                Ok(Answer::Pulled(Pulled::Bytes { len, .. })) => len,
+                Ok(_) | Err(_) => 0,
+            };
+            Entry::answer(&result, Data::new(&buf[..pulled], contents.payload))
+        });
+        result
+    }
+
+    fn execute(&mut self, command: Command, buf: &mut [u8]) -> Result<Answer, Misuse> {
         let cx = &mut self.cx;
         match &mut *self.session {
             Session::MediaClient(client) => match command {
@@ -80,7 +97,7 @@ impl<'a> Media<'a> {
     ///
     /// # Errors
     /// [`Misuse::WrongRole`].
-    pub fn pull(&mut self, buf: &mut [u8]) -> Result<media::Pulled, Misuse> {
+    pub fn pull(&mut self, buf: &mut [u8]) -> Result<Pulled, Misuse> {
         self.apply(Command::Pull { room: buf.len() }, buf).map(Answer::pulled)
     }
 

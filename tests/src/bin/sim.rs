@@ -27,6 +27,7 @@ fn main() {
         let result = catch_unwind(AssertUnwindSafe(|| world.run()));
         let text = match result { Ok(()) => "ok".to_owned(), Err(p) => {
             p.downcast_ref::<String>().cloned().or_else(|| p.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default() } };
+        if text != "ok" { world.give_up(); }
         if text != "ok" && count == 1 { eprintln!("{}", world.last_steps()); }
         (text, world.tally().clone(), world.hash(), world.now())
         });

@@ -35,6 +35,7 @@ impl World {
         self.end_sessions();
         self.prove_service();
         self.end_connections();
+        self.read_recordings();
     }
 
     /// Faults and commands stop, and everybody is there.

@@ -1,8 +1,6 @@
 //! A process on a host: an endpoint, with an application for each side of its connections.
 
-use std::net::SocketAddr;
-
-use anabranch_core::{ConnId, Endpoint, Event, Instant, Side};
+use anabranch_core::{ConnId, Event, Instant, Side};
 
 use super::known::Known;
 use crate::apps::{ClientApp, ServerApp};
@@ -32,9 +30,9 @@ struct Spin {
 }
 
 impl Process {
-    pub(super) fn new(endpoint: Endpoint, local: SocketAddr, server: ServerApp) -> Self {
+    pub(super) fn new(node: Node, server: ServerApp) -> Self {
         Self {
-            node: Node::new(endpoint, local),
+            node,
             client: ClientApp::default(),
             server,
             known: Known::default(),

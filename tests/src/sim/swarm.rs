@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anabranch_core::config::{Config, MediaPolicy, Pacing, Retry};
+use anabranch_core::trace::Contents;
 use anabranch_core::{Instant, Seed};
 
 use super::draw::Draw;
@@ -54,6 +55,8 @@ pub struct Swarm {
     pub client: Config,
     /// Settings of the transport.
     pub stack: Knobs,
+    /// What every endpoint records. What was recorded has to replay.
+    pub record: Option<Contents>,
 }
 
 /// How often a client's application does what, in relation to each other.
@@ -144,6 +147,7 @@ impl Swarm {
             server,
             client,
             stack,
+            record: draw.percent(30).then(Contents::default),
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anabranch_core::{Endpoint, Instant, Seed};
+use anabranch_core::trace::{self, Entry};
+use anabranch_core::{Instant, Seed, Side};
 use bytes::Bytes;
 
 use super::agenda::Agenda;
@@ -17,8 +18,9 @@ use crate::cert::{self, Identity};
 use crate::link::LinkConfig;
 use crate::network::{LinkId, NatConfig, NatId, Network};
 use crate::oracle::Ends;
-use crate::pair::host::Outgoing;
+use crate::pair::host::{Node, Outgoing};
 use crate::pair::substream;
+use crate::recording::{Recording, assert_identical};
 use crate::rogue::Rogue;
 use crate::rolling::Rolling;
 use crate::virtual_clock::{START, Virtual};
@@ -96,6 +98,8 @@ pub struct Tally {
     pub events: u64,
     /// Commands and faults, by name.
     pub done: BTreeMap<&'static str, u64>,
+    /// Steps of state machines that changed something, or were illegal: machine, state, input.
+    pub steps: BTreeMap<(String, String, String), u64>,
 }
 
 /// A simulated world.
@@ -240,33 +244,66 @@ impl World {
         let own = substream(&self.seed, &format!("process {host}.{starts}"));
         let home = self.hosts[host].home;
         let knobs = &self.swarm.stack;
-        let endpoint = match self.hosts[host].role {
+        let record = self.swarm.record;
+        let node = match self.hosts[host].role {
             Role::Server => {
                 let secrets = substream(&self.seed, &format!("server {host}"));
                 let stack = stack::server(knobs, &self.identity, &secrets, starts);
-                let mut endpoint = Endpoint::new(self.swarm.server.clone(), stack);
-                endpoint.listen(true);
+                let mut node = Node::new(&self.swarm.server, stack, Side::Server, home, record);
+                node.endpoint.listen(true);
                 let catalogue = content::catalogue(&self.swarm.clips);
-                endpoint.hub().set_catalogue(catalogue, None).expect("a good catalogue");
-                endpoint
+                node.endpoint.hub().set_catalogue(catalogue, None).expect("a good catalogue");
+                node
             }
             Role::Client | Role::Rogue => {
-                Endpoint::new(self.swarm.client.clone(), stack::client(knobs, &own))
+                let stack = stack::client(knobs, &own);
+                Node::new(&self.swarm.client, stack, Side::Client, home, record)
             }
         };
         let mut app = ServerApp::new(&self.swarm.clips);
         if self.swarm.supply_delay > Duration::ZERO {
             app.supply = Supply::After(self.swarm.supply_delay);
         }
-        self.hosts[host].inside = Inside::Process(Box::new(Process::new(endpoint, home, app)));
+        self.hosts[host].inside = Inside::Process(Box::new(Process::new(node, app)));
         self.touched.insert(host);
     }
 
     /// A process dies. What it had not handed to the network is gone with it.
     pub(super) fn kill(&mut self, host: HostId) {
-        self.hosts[host].inside = Inside::Nothing;
+        let inside = std::mem::replace(&mut self.hosts[host].inside, Inside::Nothing);
+        if let Inside::Process(mut process) = inside {
+            self.read_recording(&mut process);
+        }
         self.held.retain(|(sender, _)| *sender != host);
         self.ends.forget(host);
+    }
+
+    /// What a process has recorded replays, and tells which steps its state machines took.
+    fn read_recording(&mut self, process: &mut Process) {
+        let Some(recording) = process.node.recording.take() else { return };
+        let trace = recording.finish();
+        for record in trace::entries(&trace) {
+            if let Entry::Step(step) = record.expect("a trace that can be read").entry {
+                let edge = (step.machine, step.from, step.input);
+                *self.tally.steps.entry(edge).or_default() += 1;
+            }
+        }
+        assert_identical(&trace);
+        self.count("(replayed traces)");
+    }
+
+    /// The recordings of all processes that are left are read.
+    pub(super) fn read_recordings(&mut self) {
+        for host in 0..self.hosts.len() {
+            self.kill(host);
+        }
+    }
+
+    /// The run has failed: nobody wants the recordings.
+    pub fn give_up(&mut self) {
+        for process in self.hosts.iter_mut().filter_map(Host::process) {
+            drop(process.node.recording.take().map(Recording::finish));
+        }
     }
 
     /// Hosts of a role.

@@ -25,6 +25,7 @@ use crate::id::{SessionId, StreamId};
 use crate::machine::{Machine, Step};
 use crate::session::Cx;
 use crate::time::{Deadline, Instant, Reason};
+use crate::trace::Story;
 pub(crate) use state::{Input, State};
 
 /// PDUs handled in one call, so that no peer keeps the others waiting.
@@ -63,6 +64,7 @@ enum Found {
 pub(crate) struct Client {
     id: SessionId,
     stream: StreamId,
+    story: Story,
     session: u32,
     state: State,
     dialect: Dialect,
@@ -106,6 +108,7 @@ impl Client {
         let mut client = Self {
             id,
             stream,
+            story: cx.story.of_session(id),
             session: 0,
             state: State::Idle,
             dialect: cx.dialect,
@@ -309,6 +312,7 @@ impl Client {
 
     /// The only place where the state changes. False: not legal in this state.
     fn apply(&mut self, input: Input) -> bool {
+        self.story.step("media-client", self.state, input);
         match self.state.next(input) {
             Step::Go(to) => {
                 log::trace!("{} {}: {:?} x {input:?} -> {to:?}", self.id, self.stream, self.state);
