@@ -10,6 +10,7 @@ use anabranch_core::{Code, ConnId, Dialect, Misuse, SessionId, Side};
 use super::request;
 use crate::content::Clip;
 use crate::pair::named;
+use crate::stack::Kind;
 use crate::sim::known::{KnownSession, Phase, Stage};
 use crate::sim::trail::Step;
 use crate::sim::world::{HostId, Role, World};
@@ -129,7 +130,11 @@ impl World {
             remote,
             local: self.hosts[host].home,
             server_name: "localhost".to_owned(),
-            trust: Trust::Pin(self.identity.pin),
+            trust: match self.swarm.transport {
+                Kind::Quic => Trust::Pin(self.identity.pin),
+                // It has no keys.
+                Kind::Dquic => Trust::Any,
+            },
             offered,
             ticket,
         };
