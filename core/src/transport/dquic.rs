@@ -26,6 +26,7 @@ mod tests;
 mod why;
 
 pub use config::DquicConfig;
+pub use packet::VERSION;
 
 use crate::error::Misuse;
 use crate::rng::Seed;
