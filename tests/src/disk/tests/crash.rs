@@ -132,6 +132,18 @@ fn a_rename_happens_at_once_or_not_at_all() {
 }
 
 #[test]
+fn a_file_never_has_two_names() {
+    for order in [Order::Kept, Order::Any] {
+        let all = outcomes(order, |disk| {
+            settled(disk, "a", b"1");
+            disk.files().rename(&path("a"), &path("b"), Replace::No).unwrap();
+            disk.files().rename(&path("b"), &path("c"), Replace::No).unwrap();
+        });
+        assert_eq!(all, ["a", "b", "c"].map(|name| named(&[(name, b"1")])));
+    }
+}
+
+#[test]
 fn a_removed_file_may_come_back_and_takes_no_space() {
     let all = outcomes(Order::Kept, |disk| {
         let file = settled(disk, "a", b"abc");
