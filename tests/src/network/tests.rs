@@ -161,6 +161,12 @@ fn access_links_come_first_and_last() {
     for link in [up, down, server_down] {
         assert_eq!(world.network.counts(link).delivered, 1);
     }
+    // What is lost on the first link does not come to the others.
+    world.network.set_blackhole(up, true);
+    world.send(client, path(own(1), SERVER), 1);
+    let between = world.network.between(client, server);
+    let sent = [up, between, server_down].map(|link| world.network.counts(link).sent);
+    assert_eq!(sent, [2, 1, 1]);
 }
 
 #[test]
