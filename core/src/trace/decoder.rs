@@ -98,9 +98,6 @@ impl Decoder {
         match (self.failed, self.place) {
             (Some(error), _) => Err(error),
             (None, Place::End) => Ok(()),
-            (None, Place::Preamble) if !MAGIC.starts_with(self.rest()) => {
-                Err(TraceError::NotATrace)
-            }
             (None, _) => Err(TraceError::CutOff { offset: self.offset() }),
         }
     }
@@ -132,7 +129,7 @@ impl Decoder {
     /// `false`: more bytes are needed.
     fn preamble(&mut self) -> Result<bool, TraceError> {
         let rest = self.rest();
-        if !rest.starts_with(&MAGIC[..rest.len().min(MAGIC.len())]) {
+        if !MAGIC.starts_with(&rest[..rest.len().min(MAGIC.len())]) {
             return Err(TraceError::NotATrace);
         }
         let Some(version) = rest.get(MAGIC.len()..PREAMBLE) else { return Ok(false) };

@@ -11,7 +11,7 @@ use crate::rng::Seed;
 use crate::wire::varint::{self, Cursor};
 
 /// What every trace begins with. The first byte is in no text.
-pub(super) const MAGIC: [u8; 8] = *b"\x89ABTRACE";
+pub const MAGIC: [u8; 8] = *b"\x89ABTRACE";
 /// The version of the format. It grows with every change.
 pub const VERSION: u16 = 1;
 /// What stands in front of the first block: magic and version.
