@@ -37,7 +37,7 @@ pub use data::{Data, Part};
 pub use decoder::{Decoder, entries, header};
 pub use entry::{Aim, Cause, Class, Entry, Record, Step, Trusting};
 pub use error::TraceError;
-pub use file::{About, Contents, Header, MAGIC, VERSION};
+pub use file::{About, Contents, Header, MAGIC, VERSION, seal};
 pub use recorder::{Recorder, Room, Status, write};
 pub use replay::{Counts, Divergence, Replay, Unfit, Verdict};
 pub use run_hash::RunHash;

@@ -153,7 +153,7 @@ impl Decoder {
         };
         let [l0, l1, l2, l3, sum @ ..] = *head;
         let len = u32::from_be_bytes([l0, l1, l2, l3]);
-        if len as usize > limits::MAX_TRACE_BLOCK || len == 0 {
+        if len as usize > limits::MAX_TRACE_BLOCK || (len == 0 && block > 0) {
             return Err(TraceError::BlockLength { offset, len });
         }
         let Some(body) = rest.get(..len as usize) else { return Ok(false) };
