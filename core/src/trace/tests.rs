@@ -1,5 +1,6 @@
 mod damage;
 mod kinds;
+mod plain;
 mod room;
 
 use super::*;
