@@ -196,6 +196,55 @@ SEEDS["classic_dquic"] = {
 }
 
 
+# The same plays, recorded; with 16 in the first byte the payload is recorded too.
+SEEDS["replays"] = {
+    name + suffix: bytes([data[0] | setup]) + data[1:]
+    for name, data in SEEDS["streams"].items()
+    for suffix, setup in (("", 0), ("_payload", 16))
+}
+
+
+def entry(passed, kind, *fields):
+    """An entry of a trace (docs/traces.md)."""
+    return prefixed(varint(passed) + varint(kind) + b"".join(fields))
+
+
+ADDRESS = b"\4\xc0\0\2\1\x23\x28"
+PATH = varint(0) + ADDRESS + ADDRESS
+CONN = varint(0) + varint(0)
+LEFT_OUT = varint(1) + varint(2 * 1_200) + bytes(8)
+STEP = CONN + b"\0" + prefixed(b"connection") + prefixed(b"Open") + prefixed(b"Close") + b"\1"
+THREE = varint(1) + varint(2 * 3 + 1) + b"abc"
+INPUTS = (
+    entry(1_000_000, 3, b"\1")
+    + entry(5, 0, PATH, b"\0", LEFT_OUT)
+    + entry(0, 1)
+    + entry(0, 9, CONN)
+    + entry(0, 10, varint(2))
+    + entry(0, 12, b"\1", varint(3), varint(0), varint(0))
+    + entry(0, 11, varint(1), varint(0), varint(4), varint(0), b"\0", LEFT_OUT)
+)
+OUTPUTS = (
+    entry(0, 13, varint(0), PATH[1:], b"\0", varint(1_200), b"\0\0", LEFT_OUT)
+    + entry(0, 14, CONN, varint(1), prefixed(b"peer/1"))
+    + entry(0, 15, b"\1", varint(2_000), varint(3))
+    + entry(0, 16, STEP, prefixed(b"Closing"))
+)
+CALLS = (
+    entry(0, 18, varint(0), varint(0), CONN, varint(0))
+    + entry(0, 19, CONN, varint(0))
+    + entry(0, 19, CONN, varint(4), varint(2), varint(4))
+    + entry(0, 19, CONN, varint(7), varint(4), varint(12), THREE, b"\1\0\3")
+    + entry(0, 19, CONN, varint(16))
+)
+SEEDS["traces"] = {
+    "inputs": b"\1" + INPUTS,
+    "outputs": b"\1" + OUTPUTS,
+    "calls": b"\1" + CALLS + entry(0, 20, varint(5)),
+    "preamble": b"\0\x89ABTRACE\0\1" + bytes(12),
+}
+
+
 def main():
     for target, seeds in SEEDS.items():
         folder = HERE / "seeds" / target

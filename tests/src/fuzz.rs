@@ -16,21 +16,26 @@ mod fake;
 mod input;
 #[path = "fuzz/streams.rs"]
 mod streams;
+#[path = "fuzz/traces.rs"]
+mod traces;
 
 pub use classic_dquic::classic_dquic;
 pub use codecs::{control, media_pdu, varint};
 pub use datagrams::datagrams;
-pub use streams::streams;
+pub use streams::{replays, streams};
+pub use traces::traces;
 
 /// A target: its name, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 8] = [
     ("varint", varint),
     ("media_pdu", media_pdu),
     ("control", control),
     ("streams", streams),
+    ("replays", replays),
+    ("traces", traces),
     ("datagrams", datagrams),
     ("classic_dquic", classic_dquic),
 ];

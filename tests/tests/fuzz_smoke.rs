@@ -111,6 +111,16 @@ fn mutated_plays_of_a_peer() {
 }
 
 #[test]
+fn mutated_plays_of_a_peer_replay() {
+    smoke("replays", 15_000);
+}
+
+#[test]
+fn mutated_traces() {
+    smoke("traces", 100_000);
+}
+
+#[test]
 fn mutated_plays_of_a_network() {
     smoke("datagrams", 300);
 }
