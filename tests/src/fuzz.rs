@@ -15,7 +15,7 @@ mod input;
 #[path = "fuzz/streams.rs"]
 mod streams;
 
-pub use codecs::{control, media_pdu, varint};
+pub use codecs::{control, dquic_frames, media_pdu, varint};
 pub use datagrams::datagrams;
 pub use streams::streams;
 
@@ -23,10 +23,11 @@ pub use streams::streams;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("varint", varint),
     ("media_pdu", media_pdu),
     ("control", control),
+    ("dquic_frames", dquic_frames),
     ("streams", streams),
     ("datagrams", datagrams),
 ];

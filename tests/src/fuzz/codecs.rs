@@ -2,6 +2,8 @@
 
 use anabranch_core::conn::control::message::{Message, Parsed};
 use anabranch_core::session::media::pdu::{CHUNK_HEAD, ChunkHead, HEADER, Header, Kind, Pdu};
+use anabranch_core::transport::dquic::frame::{Frame, Frames};
+use anabranch_core::transport::dquic::out::Out;
 use anabranch_core::wire::varint::{self, Cursor};
 
 /// Varints and length-prefixed fields.
@@ -20,6 +22,23 @@ pub fn varint(data: &[u8]) {
         assert_eq!(Cursor::new(&out).prefixed(), Some(field));
         assert!(cursor.rest().len() < left, "a field that takes nothing");
         left = cursor.rest().len();
+    }
+}
+
+/// The frames of a DQUIC packet.
+pub fn dquic_frames(data: &[u8]) {
+    for frame in Frames::new(data).map_while(Result::ok) {
+        let mut bytes = vec![0; frame.len()];
+        let mut out = Out::new(&mut bytes);
+        assert!(frame.write(&mut out) && out.room() == 0, "{frame:?}");
+        assert_eq!(Frames::new(&bytes).collect::<Vec<_>>(), [Ok(frame)]);
+        if let Frame::Ack(ack) = frame {
+            let mut below = ack.largest() + 1;
+            for range in ack.ranges() {
+                assert!(range.start() <= range.end() && *range.end() < below, "{ack:?}");
+                below = *range.start();
+            }
+        }
     }
 }
 
