@@ -137,6 +137,50 @@ pub const MAX_SEGMENTED: usize = 65_507;
 /// Datagrams in such a run.
 pub const MAX_SEGMENTS: usize = 64;
 
+/// Addresses whose byte counts a classic DQUIC endpoint keeps. The longest idle goes first.
+pub const MAX_CLASSIC_PEERS: usize = 1_024;
+/// Streams of one such address whose counts are kept, and streams of one sending.
+pub const MAX_CLASSIC_STREAMS: usize = 1_024;
+/// Streams of all such addresses together.
+pub const MAX_CLASSIC_STREAMS_IN_ALL: usize = 65_536;
+/// Sendings of a classic DQUIC endpoint at once, one for each address.
+pub const MAX_CLASSIC_TRANSFERS: usize = 256;
+/// Outputs of a classic DQUIC endpoint that wait to be taken. At the limit, data packets are
+/// dropped as if they had been lost: their sender tries again.
+pub const MAX_CLASSIC_QUEUED: usize = 256;
+/// Packets that came while something was being sent, and wait for a call to receive them.
+/// Further ones are dropped in the same way.
+pub const MAX_CLASSIC_WAITING: usize = 256;
+/// How often a classic DQUIC packet is sent before its receiver counts as silent.
+pub const CLASSIC_TRIES: u32 = 5;
+/// How long a classic DQUIC sender waits for an answer before each new try.
+pub const CLASSIC_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Answers in a row without progress, and steps back in one stream, that a sender puts up with.
+pub const MAX_CLASSIC_STALLS: u32 = 5;
+/// Bytes that one packet may declare before a classic receiver leaves it without an answer,
+/// unless the caller says otherwise: what the existing peers ask for.
+pub const DEFAULT_CLASSIC_MAX_BYTES: u64 = 65_536;
+/// A block of a trace. The longest entry is a whole catalogue.
+pub const MAX_TRACE_BLOCK: usize = 16 << 20;
+/// What a recording holds that nobody has taken away, unless configured otherwise.
+pub const TRACE_BUFFER: usize = 16 << 20;
+/// A whole trace, unless configured otherwise.
+pub const MAX_TRACE_LENGTH: u64 = 4 << 30;
+/// Paths that a trace knows by number.
+pub const MAX_TRACE_PATHS: usize = 1_024;
+/// A text in a trace.
+pub const MAX_TRACE_TEXT: usize = 4 << 10;
+/// What is kept of a transport's settings in the header of a trace.
+pub const MAX_TRACE_SETTINGS: usize = 64 << 10;
+/// The bytes of one call in a trace: a whole chunk, and one more.
+pub const MAX_TRACE_DATA: usize = MAX_CHUNK as usize + 1;
+/// The pieces of one call's bytes in a trace that are kept or left out.
+pub const MAX_TRACE_PARTS: usize = 4 << 10;
+/// Streams of one connection whose payload a recording can tell from the rest.
+pub const MAX_TRACE_STREAMS: usize = 4 * MAX_PEER_STREAMS as usize;
+/// Entries that a replay shows in front of the first divergence.
+pub const TRACE_CONTEXT: usize = 16;
+
 const _: () = {
     assert!(CONNECTION_WINDOW > 2 * MAX_SESSIONS as u64 * STREAM_WINDOW);
     assert!(SERVER_CONNECTION_WINDOW > 2 * MAX_PEER_STREAMS * SERVER_STREAM_WINDOW);
@@ -149,4 +193,9 @@ const _: () = {
     assert!(MAX_WANTED <= MAX_CHUNK as usize && MAX_SUPPLIED == 2 * MAX_WANTED);
     assert!(HALF_OPEN_BEFORE_RETRY < MAX_HALF_OPEN);
     assert!(MAX_SEGMENTED <= MAX_DATAGRAM);
+    assert!(MAX_CLASSIC_TRANSFERS < MAX_CLASSIC_PEERS);
+    assert!(2 * MAX_CLASSIC_STREAMS <= MAX_CLASSIC_STREAMS_IN_ALL);
+    assert!(MAX_CATALOGUE * (MAX_NAME + MAX_KIND + 32) < MAX_TRACE_BLOCK);
+    assert!(MAX_TRACE_DATA < MAX_TRACE_BLOCK && MAX_DATAGRAM < MAX_TRACE_DATA);
+    assert!(MAX_TRACE_TEXT > MAX_NAME && MAX_TRACE_TEXT > MAX_CODEC && MAX_TRACE_TEXT > MAX_REASON);
 };

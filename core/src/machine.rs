@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use crate::session::media;
+use crate::transport::dquic::classic;
 
 /// What a state machine answers to an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub fn drawings() -> Vec<Drawing> {
         draw::<crate::transport::dquic::streams::recv_state::State>("dquic-receive"),
         draw::<media::client::state::State>("media-client"),
         draw::<media::server::state::State>("media-server"),
+        draw::<classic::send_state::State>("dquic-classic-sender"),
+        draw::<classic::receive_state::State>("dquic-classic-receiver"),
     ]
 }
 

@@ -55,4 +55,5 @@ macro_rules! suite {
 mod net {
     mod dquic;
     mod quic;
+    mod traces;
 }

@@ -2,7 +2,11 @@
 //!
 //! **Nothing is encrypted and nobody is authenticated.** Whoever sees a packet can read it, change
 //! it and send one like it. The tag of a packet shows damage, not forgery.
+//!
+//! [`classic`] is the protocol that existing peers speak; the rest is the extension that carries
+//! connections ([`stack`]).
 
+pub mod classic;
 mod config;
 mod conn;
 pub mod error;
@@ -22,6 +26,7 @@ mod tests;
 mod why;
 
 pub use config::DquicConfig;
+pub use packet::VERSION;
 
 use crate::error::Misuse;
 use crate::rng::Seed;
