@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anabranch_core::transport::dquic::{self, DquicConfig};
 use anabranch_core::transport::quic::{self, QuicConfig};
 use anabranch_core::transport::{Offered, Target};
 use anabranch_core::{Code, Config, Dialect, Endpoint, Side};
@@ -25,7 +26,7 @@ use crate::report::Report;
 use crate::signals::Signal;
 use crate::tickets::Tickets;
 use crate::trust::{Decision, Mode, Policy, Verdict};
-use crate::{key_log, units};
+use crate::{key_log, plaintext, units};
 
 pub use failure::{lost, request};
 
@@ -99,6 +100,9 @@ pub async fn dial(
     let (client, driver, recording) = client(server, report)?;
     let driver = executor.spawn(driver);
     let addresses = unless(interrupts, resolve(&host, server.port)).await?;
+    if server.dquic {
+        addresses.iter().try_for_each(|address| server.plaintext.check(*address))?;
+    }
     let ticket = tickets.as_ref().and_then(|tickets| {
         tickets.take(&host, server.port, bound(decision.ticket_binding(), offered(server)))
     });
@@ -209,6 +213,10 @@ fn bound(binding: Option<[u8; 32]>, offered: Offered) -> Option<[u8; 32]> {
 }
 
 fn policy(server: &Server, report: &Report) -> Result<Policy, Failure> {
+    if server.dquic {
+        report.warning(plaintext::WARNING);
+        return Ok(Policy::Insecure);
+    }
     if server.insecure || (server.trust == Mode::Off && server.ca.is_none()) {
         report.warning(
             "INSECURE: the server's key is not checked, so anybody on the way can listen in and \
@@ -267,9 +275,13 @@ fn client(
         .or_else(|_| Sockets::bind(&both[1..], options))
         .map_err(system)?;
     let clock = Clock::start();
-    let key_log = key_log::from_env(|text| report.warning(text))?;
     let seed = seed().map_err(system)?;
-    let stack = quic::stack(QuicConfig { key_log, ..QuicConfig::default() }, &seed);
+    let stack = if server.dquic {
+        dquic::stack(DquicConfig::default(), &seed)
+    } else {
+        let key_log = key_log::from_env(|text| report.warning(text))?;
+        quic::stack(QuicConfig { key_log, ..QuicConfig::default() }, &seed)
+    };
     let config = Config {
         agent: concat!("anabranch/", env!("CARGO_PKG_VERSION")).to_owned(),
         epoch: clock.epoch(),

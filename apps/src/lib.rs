@@ -15,6 +15,7 @@ pub mod key_log;
 pub mod known_hosts;
 pub mod list;
 pub mod ping;
+pub mod plaintext;
 pub mod play;
 pub mod probe;
 pub mod reader;

@@ -30,6 +30,9 @@ pub const MAX_SESSIONS: usize = 16;
 /// Streams a client may have open at once: the sessions, the control stream, and some that
 /// are closing.
 pub const MAX_PEER_STREAMS: u64 = 2 * MAX_SESSIONS as u64 + 1;
+/// Unidirectional streams a peer may have open at once: none is in use today, and a peer with
+/// newer habits (an HTTP/3 stack opens three) should not be cut off for them.
+pub const MAX_PEER_UNI_STREAMS: u64 = 3;
 /// Streams at once whose type has not arrived yet.
 pub const MAX_UNTYPED_STREAMS: usize = MAX_PEER_STREAMS as usize;
 /// What a media receiver buffers for one stream that its application does not read.
@@ -93,6 +96,35 @@ pub const WANTED_UNPACED: usize = 256 << 10;
 /// Bytes of one sending session that are asked for or held: two requests, so that one is read
 /// while the other is sent.
 pub const MAX_SUPPLIED: usize = 2 * MAX_WANTED;
+
+/// The token of a RETRY of DQUIC, in bytes.
+pub const MAX_TOKEN: usize = 512;
+/// Parameters that one end of a DQUIC connection tells the other.
+pub const MAX_PARAMS: usize = 64;
+/// Protocols that a DQUIC client offers.
+pub const MAX_PROTOCOLS: usize = 16;
+/// The name of such a protocol, in bytes.
+pub const MAX_PROTOCOL_NAME: usize = 64;
+/// Connection ids of a DQUIC peer that are being given back to it, or gaps in their numbers.
+pub const MAX_RETIRING_IDS: usize = 4 * ACTIVE_CONNECTION_IDS as usize;
+/// Challenges of a DQUIC peer that wait for their answers.
+pub const MAX_PATH_ANSWERS: usize = 8;
+/// Ranges of packets that an ACK frame of DQUIC holds, and that a receiver keeps.
+pub const DQUIC_ACK_RANGES: usize = 64;
+/// Ack-eliciting packets of a DQUIC connection that are on their way at once.
+pub const DQUIC_MAX_IN_FLIGHT: usize = 16_384;
+/// The largest congestion window of a DQUIC connection, in bytes.
+pub const DQUIC_MAX_WINDOW: u64 = 64 << 20;
+/// What may be written to the streams of a DQUIC connection and not have arrived, beyond two
+/// congestion windows, in bytes.
+pub const DQUIC_SEND_SLACK: u64 = 256 << 10;
+/// What every stream of it may hold of that in any case, so that a small message never waits for
+/// the room that a large one has taken.
+pub const DQUIC_STREAM_RESERVE: u64 = 16 << 10;
+/// Gaps in what has come of one stream. Packets of full size in a full window make fewer.
+pub const DQUIC_MAX_GAPS: usize = 4_096;
+/// Stops of the peer's that are remembered for writers of streams that are over.
+pub const DQUIC_STOPS_KEPT: usize = 64;
 
 /// Datagrams a driver takes from a socket in one turn before it looks at anything else.
 pub const RECEIVE_BATCHES_PER_TURN: usize = 32;

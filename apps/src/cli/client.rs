@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::dquic::Dquic;
 use super::{Help, Verbosity, trace};
 use crate::generate::Kind;
+use crate::plaintext::Leave;
 use crate::trust::Mode;
 use crate::units;
 
@@ -93,6 +94,12 @@ pub struct Server {
     /// Check nothing: anybody on the way can listen in and change what you get
     #[arg(long)]
     pub insecure: bool,
+    /// Use DQUIC, which is plaintext: for loopback, laboratories and simulation
+    #[arg(long, conflicts_with_all = ["ca", "insecure"])]
+    pub dquic: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "would show up in the help text")]
+    pub plaintext: Leave,
     /// Which protocols to offer
     #[arg(long, value_enum, default_value_t)]
     pub protocol: Protocol,

@@ -175,6 +175,14 @@ pub struct Settings {
     #[arg(long, value_name = "SIZE", env = "ANABRANCH_TRACE_LIMIT", value_parser = units::size)]
     #[serde(deserialize_with = "parsed::size")]
     pub trace_limit: Option<u64>,
+    /// Accept DQUIC too, which is plaintext: for loopback, laboratories and simulation
+    #[arg(long, env = "ANABRANCH_DQUIC", num_args = 0..=1)]
+    #[arg(default_missing_value = "true", require_equals = true)]
+    pub dquic: Option<bool>,
+    /// Accept DQUIC on addresses that are not loopback addresses
+    #[arg(long, env = "ANABRANCH_I_KNOW_THIS_IS_PLAINTEXT", num_args = 0..=1)]
+    #[arg(default_missing_value = "true", require_equals = true)]
+    pub i_know_this_is_plaintext: Option<bool>,
     /// A file to write the port to once it is open
     #[arg(long, value_name = "FILE", env = "ANABRANCH_PORT_FILE")]
     pub port_file: Option<PathBuf>,

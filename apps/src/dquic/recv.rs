@@ -12,6 +12,7 @@ use super::stats::{self, Row, Totals};
 use crate::cli::dquic::Recv;
 use crate::dial::{self, Interrupts};
 use crate::exit::{Exit, Failure};
+use crate::plaintext;
 use crate::report::Report;
 use crate::units::{count, show_duration, show_size};
 
@@ -20,7 +21,8 @@ use crate::units::{count, show_duration, show_size};
 /// # Errors
 /// Whatever is in the way.
 pub(super) fn run(args: &Recv, report: &Report, interrupts: &Interrupts) -> Result<(), Failure> {
-    super::check_plaintext(args.listen, args.plaintext, report)?;
+    report.warning(plaintext::WARNING);
+    args.plaintext.check(args.listen)?;
     let files = Files::new(&args.out, args.force)?;
     let config = Config { quiet_after: Some(args.quiet_after), ..Config::default() };
     let mut runner = super::bind(args.listen, config)?;

@@ -12,6 +12,7 @@ use super::stats::{self, Row, Totals};
 use crate::cli::dquic::{Layout, Send};
 use crate::dial::{self, Interrupts};
 use crate::exit::{Exit, Failure, plain};
+use crate::plaintext;
 use crate::report::Report;
 use crate::units::{count, show_size};
 
@@ -21,7 +22,8 @@ use crate::units::{count, show_size};
 /// Whatever is in the way.
 pub(super) fn run(args: &Send, report: &Report, interrupts: &Interrupts) -> Result<(), Failure> {
     let to = resolve(&args.to)?;
-    super::check_plaintext(to, args.plaintext, report)?;
+    report.warning(plaintext::WARNING);
+    args.plaintext.check(to)?;
     let mut sources = Sources::open(&args.files, args.first_stream)?;
     let layout = match args.layout {
         Layout::Classic => classic::Layout::Classic,

@@ -5,9 +5,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use anabranch_core::transport::Stack;
+use anabranch_core::transport::dquic::{self, DquicConfig};
 use anabranch_core::transport::quic::{self, QuicConfig};
-use anabranch_core::{Config, Endpoint, Side};
+use anabranch_core::transport::{Both, Stack};
+use anabranch_core::{Config, Endpoint, Seed, Side};
 use anabranch_driver_mio::{Clock, Driver, Handle, SocketOptions, Sockets, seed};
 use sd_notify::NotifyState;
 
@@ -17,11 +18,11 @@ use crate::cert::{self, Identity, Made};
 use crate::cli::server::{Args, Congestion};
 use crate::exit::{Exit, Failure, plain};
 use crate::generate::{self, Amount, Kind};
-use crate::key_log;
 use crate::reader::Readers;
 use crate::recording::{self, Place, Recording};
 use crate::settings::{self, Addresses, SAMPLE_SIZE};
 use crate::units::{count, show_bitrate, show_size};
+use crate::{key_log, plaintext};
 
 const READERS: usize = 4;
 /// A receive buffer below this loses datagrams of a single fast connection.
@@ -125,7 +126,13 @@ fn endpoint(
     let seed = seed().map_err(|error| {
         Failure::new(Exit::Temporary, format!("no random bytes to be had: {error}"))
     })?;
-    let stack = quic::stack(quic_config(server, identity)?, &seed).map_err(|m| config(&m))?;
+    let mut stack = quic::stack(quic_config(server, identity)?, &seed).map_err(|m| config(&m))?;
+    if server.dquic {
+        log::warn!("{}", plaintext::WARNING);
+        let own = Seed(seed.stream("dquic").array());
+        let dquic = dquic::stack(dquic_config(server, identity), &own).map_err(|m| config(&m))?;
+        stack = Box::new(Both::new(stack, dquic));
+    }
     let settings = Config { epoch: clock.epoch(), ..server.config.clone() };
     let (mut endpoint, recording) = match &server.trace {
         None => (Endpoint::new(settings, stack), None),
@@ -157,6 +164,17 @@ fn record(
     let file = (file, name);
     let (endpoint, recording) = Recording::start(file, wanted, config, stack, about, warn)?;
     Ok((endpoint, Some(recording)))
+}
+
+fn dquic_config(server: &settings::Server, identity: &Identity) -> DquicConfig {
+    let default = DquicConfig::default();
+    DquicConfig {
+        serves: true,
+        static_key: identity.derive("anabranch 2026 DQUIC stateless resets and tokens"),
+        max_datagram: server.max_datagram.unwrap_or(default.max_datagram),
+        discover_mtu: server.mtu_discovery,
+        ..default
+    }
 }
 
 fn quic_config(server: &settings::Server, identity: &Identity) -> Result<QuicConfig, Failure> {

@@ -33,6 +33,17 @@ pub(super) fn put_block(out: &mut Vec<u8>, number: u64, body: &[u8]) {
     out.extend_from_slice(body);
 }
 
+/// A trace of these blocks, the header's first, whatever is in them: for tests of readers.
+#[must_use]
+pub fn seal(bodies: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_preamble(&mut out);
+    for (number, body) in (0..).zip(bodies) {
+        put_block(&mut out, number, body);
+    }
+    out
+}
+
 /// The checksum of a block.
 pub(super) fn checksum(number: u64, body: &[u8]) -> u64 {
     xxh3_64_with_seed(body, number)
