@@ -15,6 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "interop"))
 
 import classic_pdu as wire  # noqa: E402
+import dquic_wire  # noqa: E402
 
 
 def varint(value):
@@ -156,6 +157,91 @@ SEEDS = {
         "moved": bytes([0, 0, 12, 16, 0, 0, 4, 16, 3, 0, 8, 16, 7, 0, 8]),
         "invented": bytes([0, 141, 0, 20]) + b"\xc0\0\0\0\1" + bytes(15) + bytes([0, 0, 8]),
     },
+}
+
+
+def dquic_data(sender, number, frames, layout):
+    """A data packet for classic_dquic.rs: the step, a length, the packet."""
+    frames = [(stream, 5, offset, len(data), data) for stream, offset, data in frames]
+    packet = dquic_wire.packet(dquic_wire.SHORT, number, frames, layout)
+    return bytes([sender << 4 | 8]) + struct.pack("!H", len(packet)) + packet
+
+
+def dquic_answer(sender, counts, layout):
+    """The answer to what was sent last: the step, a length, the frames."""
+    form = dquic_wire.FRAMES[layout]
+    frames = b"".join(form.pack(stream, 6, count, 0) for stream, count in counts)
+    return bytes([sender << 4 | 4, len(frames)]) + frames
+
+
+def dquic_play(layout, sends):
+    """Two senders, repetition and silence, then a sending that is answered twice."""
+    ours = 2**32 - 1
+    return (
+        dquic_data(1, 0, [(1, 0, b"one"), (2, 0, b"two")], layout)
+        + dquic_data(1, 0, [(1, 0, b"one"), (2, 0, b"two")], layout)
+        + dquic_data(2, 7, [(1, 3, b"early"), (1, 0, b"abc")], layout)
+        + bytes([2, 200])
+        + dquic_data(1, 1, [(1, 3, b"more")], layout)
+        + sends
+        + dquic_answer(1, [(1, 0), (ours, 0)], layout)
+        + dquic_answer(1, [(1, 3_000), (ours, 9)], layout)
+        + bytes([2, 200, 0x11, 0x33])
+    )
+
+
+SEEDS["classic_dquic"] = {
+    "classic": dquic_play("classic", b"\x10"),
+    "wide": dquic_play("wide", b"\x50"),
+}
+
+
+# The same plays, recorded; with 16 in the first byte the payload is recorded too.
+SEEDS["replays"] = {
+    name + suffix: bytes([data[0] | setup]) + data[1:]
+    for name, data in SEEDS["streams"].items()
+    for suffix, setup in (("", 0), ("_payload", 16))
+}
+
+
+def entry(passed, kind, *fields):
+    """An entry of a trace (docs/traces.md)."""
+    return prefixed(varint(passed) + varint(kind) + b"".join(fields))
+
+
+ADDRESS = b"\4\xc0\0\2\1\x23\x28"
+PATH = varint(0) + ADDRESS + ADDRESS
+CONN = varint(0) + varint(0)
+LEFT_OUT = varint(1) + varint(2 * 1_200) + bytes(8)
+STEP = CONN + b"\0" + prefixed(b"connection") + prefixed(b"Open") + prefixed(b"Close") + b"\1"
+THREE = varint(1) + varint(2 * 3 + 1) + b"abc"
+INPUTS = (
+    entry(1_000_000, 3, b"\1")
+    + entry(5, 0, PATH, b"\0", LEFT_OUT)
+    + entry(0, 1)
+    + entry(0, 9, CONN)
+    + entry(0, 10, varint(2))
+    + entry(0, 12, b"\1", varint(3), varint(0), varint(0))
+    + entry(0, 11, varint(1), varint(0), varint(4), varint(0), b"\0", LEFT_OUT)
+)
+OUTPUTS = (
+    entry(0, 13, varint(0), PATH[1:], b"\0", varint(1_200), b"\0\0", LEFT_OUT)
+    + entry(0, 14, CONN, varint(1), prefixed(b"peer/1"))
+    + entry(0, 15, b"\1", varint(2_000), varint(3))
+    + entry(0, 16, STEP, prefixed(b"Closing"))
+)
+CALLS = (
+    entry(0, 18, varint(0), varint(0), CONN, varint(0))
+    + entry(0, 19, CONN, varint(0))
+    + entry(0, 19, CONN, varint(4), varint(2), varint(4))
+    + entry(0, 19, CONN, varint(7), varint(4), varint(12), THREE, b"\1\0\3")
+    + entry(0, 19, CONN, varint(16))
+)
+SEEDS["traces"] = {
+    "inputs": b"\1" + INPUTS,
+    "outputs": b"\1" + OUTPUTS,
+    "calls": b"\1" + CALLS + entry(0, 20, varint(5)),
+    "preamble": b"\0\x89ABTRACE\0\1" + bytes(12),
 }
 
 

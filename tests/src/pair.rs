@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anabranch_core::transport::{Offered, Target, Trust};
-use anabranch_core::{Conn, ConnId, Endpoint, Event, Instant, Misuse, Path, Seed, media};
+use anabranch_core::{Conn, ConnId, Endpoint, Event, Instant, Misuse, Path, Seed, Side, media};
 
 use crate::apps::{ClientApp, ServerApp};
 use crate::cert::{self, Identity};
@@ -26,7 +26,7 @@ use crate::virtual_clock::{START, Virtual};
 use crate::{content, stack};
 use host::Node;
 pub use options::Options;
-use run::Held;
+use run::{Held, Sender};
 pub use wire::Wire;
 
 /// Where the server is.
@@ -123,11 +123,11 @@ impl Pair {
 
     fn make_server(seed: &Seed, options: &Options, identity: &Identity, restarts: u64) -> Node {
         let stack = stack::server(&options.stack, identity, seed, restarts);
-        let mut endpoint = Endpoint::new(options.server.clone(), stack);
-        endpoint.listen(true);
+        let mut node = Node::new(&options.server, stack, Side::Server, SERVER, options.record);
+        node.endpoint.listen(true);
         let catalogue = content::catalogue(&options.clips);
-        endpoint.hub().set_catalogue(catalogue, None).expect("a catalogue within its limits");
-        Node::new(endpoint, SERVER)
+        node.endpoint.hub().set_catalogue(catalogue, None).expect("a catalogue within its limits");
+        node
     }
 
     fn add_client(&mut self) {
@@ -135,8 +135,9 @@ impl Pair {
         let wire = self.make_wire(n);
         let seed = substream(&self.seed, &format!("client {n}"));
         let stack = stack::client(&self.options.stack, &seed);
-        let endpoint = Endpoint::new(self.options.client.clone(), stack);
-        self.clients.push(Node::new(endpoint, wire.home()));
+        let (config, record) = (&self.options.client, self.options.record);
+        let node = Node::new(config, stack, Side::Client, wire.home(), record);
+        self.clients.push(node);
         self.client_apps.push(ClientApp::default());
         self.wires.push(wire);
     }
@@ -194,11 +195,16 @@ impl Pair {
     /// What a client at `local` dials.
     #[must_use]
     pub fn target(&self, local: SocketAddr, offered: Offered) -> Target {
+        let trust = match self.options.stack.kind {
+            stack::Kind::Quic => Trust::Pin(self.identity.pin),
+            // Nobody can prove anything.
+            stack::Kind::Dquic => Trust::Any,
+        };
         Target {
             remote: SERVER,
             local,
             server_name: "localhost".to_owned(),
-            trust: Trust::Pin(self.identity.pin),
+            trust,
             offered,
             ticket: None,
         }
@@ -247,6 +253,14 @@ impl Pair {
         }
     }
 
+    /// Ends a host's recording, and gives it all.
+    ///
+    /// # Panics
+    /// If it does not record.
+    pub fn trace(&mut self, who: Who) -> Vec<u8> {
+        self.node(who).recording.take().expect("a host that records").finish()
+    }
+
     /// Events of one connection.
     pub fn events(&self, who: Who, conn: ConnId) -> impl Iterator<Item = &Event> {
         self.told(who).iter().filter(move |told| told.1 == conn).map(|told| &told.2)
@@ -259,7 +273,7 @@ impl Pair {
         self.clock.set(self.now);
         self.server = Self::make_server(&self.seed, &self.options, &self.identity, self.restarts);
         self.server_app = ServerApp::new(&self.options.clips);
-        self.held.forget(Who::Server);
+        self.held.retain(|(sender, _)| *sender != Sender::of(Who::Server));
     }
 
     /// A datagram from anywhere reaches the server, past all links.
@@ -283,6 +297,6 @@ pub fn named(name: &str) -> media::Request {
 }
 
 /// An independent seed for one part of a test network.
-fn substream(seed: &Seed, name: &str) -> Seed {
+pub(crate) fn substream(seed: &Seed, name: &str) -> Seed {
     Seed(seed.stream(name).array())
 }

@@ -111,8 +111,23 @@ fn mutated_plays_of_a_peer() {
 }
 
 #[test]
+fn mutated_plays_of_a_peer_replay() {
+    smoke("replays", 15_000);
+}
+
+#[test]
+fn mutated_traces() {
+    smoke("traces", 100_000);
+}
+
+#[test]
 fn mutated_plays_of_a_network() {
     smoke("datagrams", 300);
+}
+
+#[test]
+fn mutated_talk_of_classic_dquic_peers() {
+    smoke("classic_dquic", 20_000);
 }
 
 #[test]

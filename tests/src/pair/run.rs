@@ -1,6 +1,5 @@
 //! Moves time from one thing that happens to the next.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anabranch_core::{ConnId, Event, Instant};
@@ -9,13 +8,10 @@ use super::host::{Outgoing, Step};
 use super::{Pair, SERVER};
 use crate::network::Delivery;
 use crate::oracle::Who;
+use crate::sim::agenda::Agenda;
 
-/// Datagrams whose pacing time has not come, in order of time.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    waiting: BTreeMap<(Instant, u64), (Sender, Outgoing)>,
-    next_number: u64,
-}
+/// Datagrams whose pacing time has not come, and who sends them.
+pub(super) type Held = Agenda<(Sender, Outgoing)>;
 
 /// Who sent a datagram: the server, or the client behind a wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,27 +20,12 @@ pub(super) enum Sender {
     Wire(usize),
 }
 
-impl Held {
-    fn put(&mut self, at: Instant, sender: Sender, outgoing: Outgoing) {
-        self.waiting.insert((at, self.next_number), (sender, outgoing));
-        self.next_number += 1;
-    }
-
-    fn take(&mut self, now: Instant) -> Option<(Sender, Outgoing)> {
-        self.waiting.first_entry().filter(|entry| entry.key().0 <= now).map(|entry| entry.remove())
-    }
-
-    fn next(&self) -> Option<Instant> {
-        self.waiting.first_key_value().map(|((at, _), _)| *at)
-    }
-
-    /// A host is gone, and what it held back too.
-    pub(super) fn forget(&mut self, who: Who) {
-        let gone = match who {
-            Who::Server => Sender::Server,
-            Who::Client(n) => Sender::Wire(n),
-        };
-        self.waiting.retain(|_, (sender, _)| *sender != gone);
+impl Sender {
+    pub(super) const fn of(who: Who) -> Self {
+        match who {
+            Who::Server => Self::Server,
+            Who::Client(n) => Self::Wire(n),
+        }
     }
 }
 
@@ -138,14 +119,11 @@ impl Pair {
             self.rogues[n].drain(self.now, &mut out);
             self.dispatch(Sender::Wire(self.clients.len() + n), out);
         }
-        self.server_app.check(&mut self.server.endpoint, self.now);
+        self.server_app.check(&self.server.endpoint);
     }
 
     fn drain(&mut self, who: Who) {
-        let sender = match who {
-            Who::Server => Sender::Server,
-            Who::Client(n) => Sender::Wire(n),
-        };
+        let sender = Sender::of(who);
         let mut out = Vec::new();
         for outputs in 0.. {
             assert!(outputs < MAX_OUTPUTS, "{who:?} never waits");
@@ -176,7 +154,7 @@ impl Pair {
     fn dispatch(&mut self, sender: Sender, out: Vec<Outgoing>) {
         for outgoing in out {
             match outgoing.at.filter(|at| *at > self.now) {
-                Some(at) => self.held.put(at, sender, outgoing),
+                Some(at) => self.held.put(at, (sender, outgoing)),
                 None => self.put_on_wire(sender, outgoing),
             }
         }

@@ -12,6 +12,9 @@ use anabranch_tests::link::{Burst, LinkConfig, Ratio};
 use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::{Options, Pair, unpaced};
 use anabranch_tests::seeds;
+use anabranch_tests::stack::Kind;
+
+use super::{ON, with_clip};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -44,7 +47,7 @@ fn several_rebindings_in_a_row() {
         let mut dice = Seed::from_u64(seed).stream("rebindings");
         // 20 s at the speed of the link, and as long again for what the rebindings cost.
         let link = LinkConfig { bytes_per_second: Some(1_000_000), ..LinkConfig::default() };
-        let (mut pair, key) = streaming(seed, Options::with_clip(20_000_000).over(&link));
+        let (mut pair, key) = streaming(seed, with_clip(20_000_000).over(&link));
         for n in 0..12 {
             if n % 3 == 2 {
                 pair.rebind_address(0);
@@ -72,7 +75,7 @@ fn several_rebindings_in_a_row() {
 #[test]
 fn migration_with_a_dead_old_path() {
     seeds::each(8, |seed| {
-        let (mut pair, key) = streaming(seed, Options::with_clip(5_000_000));
+        let (mut pair, key) = streaming(seed, with_clip(5_000_000));
         for _ in 0..4 {
             pair.migrate(0, key.0).expect("a spare connection id");
             pair.cut(0);
@@ -90,7 +93,7 @@ fn migration_with_a_dead_old_path() {
 #[test]
 fn migration_while_the_old_path_still_works() {
     seeds::each(8, |seed| {
-        let (mut pair, key) = streaming(seed, Options::with_clip(3_000_000));
+        let (mut pair, key) = streaming(seed, with_clip(3_000_000));
         pair.migrate(0, key.0).expect("a spare connection id");
         pair.complete(0, key, SECONDS(60));
         assert_eq!(moves(&pair), 1);
@@ -102,15 +105,15 @@ fn migration_while_the_old_path_still_works() {
 /// 10 % loss each way, reordering and duplication, with pauses, rebindings and a migration in
 /// between: every byte arrives once, in order.
 ///
-/// Known flaw: about one seed in 250 loses its connection instead, and says so. quiche gives
-/// a new address up after three lost challenges, and closes the connection when it has no other
-/// path that works. One such seed in 40 is let pass, a single seed (`ANABRANCH_SEED`) is not.
+/// Known flaw of QUIC: about one seed in 250 loses its connection instead, and says so. quiche
+/// gives a new address up after three lost challenges, and closes the connection when it has no
+/// other path that works. One such seed in 40 is let pass, a single seed (`ANABRANCH_SEED`) is not.
 #[test]
 fn a_bad_day() {
     let lost = Cell::new(0);
     seeds::each(40, |seed| {
         let mut dice = Seed::from_u64(seed).stream("a bad day");
-        let options = Options::with_clip(400_000 + seed * 1_000).over(&LinkConfig::rough(10));
+        let options = with_clip(400_000 + seed * 1_000).over(&LinkConfig::rough(10));
         let (mut pair, key) = streaming(seed, options);
         let (mut rebindings, mut migrations, mut pauses) = (4, 1, 5);
         let (mut paused, mut moved) = (false, false);
@@ -159,7 +162,10 @@ fn a_bad_day() {
         let counts = pair.counts(0).1;
         assert!(counts.lost > 0 && counts.duplicated > 0, "it was a bad day: {counts:?}");
     });
-    let allowed = seeds::count(40) / 40;
+    let allowed = match ON {
+        Kind::Quic => seeds::count(40) / 40,
+        Kind::Dquic => 0,
+    };
     assert!(lost.get() <= allowed, "{} connections were lost", lost.get());
 }
 
@@ -173,7 +179,7 @@ fn loss_in_bursts_and_a_narrow_link() {
             queue_bytes: 30_000,
             ..LinkConfig::default()
         };
-        let (mut pair, key) = streaming(seed, Options::with_clip(1_000_000).over(&link));
+        let (mut pair, key) = streaming(seed, with_clip(1_000_000).over(&link));
         pair.complete(0, key, SECONDS(300));
         assert!(pair.counts(0).1.lost_in_burst > 0);
     });
