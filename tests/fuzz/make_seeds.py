@@ -124,6 +124,14 @@ PLAYS = {
 }
 UP = bytes([0, 0, 8])
 
+
+def frame(kind, *numbers, data=b""):
+    """A frame of DQUIC: its type, its numbers, and what follows them."""
+    return b"".join(map(varint, (kind, *numbers))) + data
+
+
+ID = bytes([8]) + bytes(range(8)) + bytes(range(16))
+
 SEEDS = {
     "varint": {
         "lengths": varint(37) + varint(15_293) + varint(494_878_333) + varint(151_288_809_941_952_652),
@@ -143,6 +151,27 @@ SEEDS = {
         "ping": HELLO + PING + PONG,
         "list": HELLO + LIST + LISTING,
         "rest": UNKNOWN + GOAWAY,
+    },
+    "dquic_frames": {
+        "data": frame(0x02, 1_000, 70, 2, 3, 0, 0, 5, 100)
+        + frame(0x0E, 4, 70_000, 3, data=b"abc")
+        + frame(0x09, 8, data=b"to the end"),
+        "credit": frame(0x10, 1 << 30)
+        + frame(0x11, 4, 1 << 20)
+        + frame(0x12, 33)
+        + frame(0x13, 3)
+        + frame(0x14, 1 << 30)
+        + frame(0x15, 4, 1 << 20)
+        + frame(0x16, 33)
+        + frame(0x17, 3),
+        "ends": frame(0x04, 4, 7, 70_000) + frame(0x05, 8, 7) + frame(0x1C, 10, 0, 3, data=b"why"),
+        "paths": frame(0x01)
+        + frame(0x18, 2, 1, data=ID)
+        + frame(0x19, 0)
+        + frame(0x1A, data=bytes(8))
+        + frame(0x1B, data=bytes(8))
+        + bytes(20)
+        + frame(0x1D, 2, 0),
     },
     "streams": {
         "server_classic": bytes([SERVER | CLASSIC])

@@ -106,6 +106,11 @@ fn mutated_control_messages() {
 }
 
 #[test]
+fn mutated_frames_of_dquic() {
+    smoke("dquic_frames", 100_000);
+}
+
+#[test]
 fn mutated_plays_of_a_peer() {
     smoke("streams", 30_000);
 }

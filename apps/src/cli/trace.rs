@@ -110,7 +110,8 @@ impl Record {
 /// Compare the acknowledgements in a packet capture of classic DQUIC with ours
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Verdicts: same; same-after-loss: the same if packets without an \
-acknowledgement were lost; joined: the same if what is not in the capture arrived; missing: not \
+acknowledgement were lost; joined: the same if what is not in the capture arrived; \
+restarted: the same if the receiver began anew when its sender did; missing: not \
 in the capture; unasked: its packet is not in the capture; cut: too little of the packet was \
 captured; silent: no acknowledgement from either side; DIFFERENT. Only DIFFERENT makes the \
 command fail, unless --strict is given.")]

@@ -23,6 +23,8 @@ pub(super) enum Verdict {
     AfterLoss,
     /// The same bytes, if the part of a stream that is not in the capture arrived.
     Joined,
+    /// The same bytes, if the receiver began anew when the sender did.
+    Restarted,
     /// Neither side acknowledges.
     Silent,
     /// The capture has none.
@@ -37,10 +39,11 @@ pub(super) enum Verdict {
 
 impl Verdict {
     /// Every verdict.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Same,
         Self::AfterLoss,
         Self::Joined,
+        Self::Restarted,
         Self::Silent,
         Self::Missing,
         Self::Unasked,
@@ -54,6 +57,7 @@ impl Verdict {
             Self::Same => "same",
             Self::AfterLoss => "same-after-loss",
             Self::Joined => "joined",
+            Self::Restarted => "restarted",
             Self::Silent => "silent",
             Self::Missing => "missing",
             Self::Unasked => "unasked",
@@ -67,7 +71,12 @@ impl Verdict {
         match self {
             Self::Same | Self::Silent => false,
             Self::Different => true,
-            Self::AfterLoss | Self::Joined | Self::Missing | Self::Unasked | Self::Cut => strict,
+            Self::AfterLoss
+            | Self::Joined
+            | Self::Restarted
+            | Self::Missing
+            | Self::Unasked
+            | Self::Cut => strict,
         }
     }
 }
@@ -82,22 +91,27 @@ pub(super) struct Answer {
 /// The receiving side of one conversation.
 pub(super) struct Replay {
     layout: Layout,
+    max_bytes: u64,
     /// What may be the receiver's state; in the first, every packet of the capture has arrived.
     receivers: Vec<Ours>,
     streams: BTreeSet<u32>,
     /// Streams of which parts are not in the capture.
     uncertain: BTreeSet<u32>,
     last: Option<(u32, Vec<u8>)>,
+    /// The number of the last packet.
+    number: Option<u32>,
 }
 
 impl Replay {
     pub(super) fn new(layout: Layout, max_bytes: u64) -> Self {
         Self {
             layout,
+            max_bytes,
             receivers: vec![Ours::new(layout, max_bytes)],
             streams: BTreeSet::new(),
             uncertain: BTreeSet::new(),
             last: None,
+            number: None,
         }
     }
 
@@ -128,9 +142,13 @@ impl Replay {
                 self.uncertain.insert(frame.stream_id);
             }
         }
+        // A sender whose numbers go back, and that is at the beginning of its streams, is another
+        // one at the same address, and so may its receiver be.
+        let back = self.number.replace(number).is_some_and(|last| number < last);
+        let anew = back && !frames.is_empty() && frames.iter().all(|frame| frame.offset == 0);
         let answer = match theirs {
-            Some(theirs) => self.compare(&packet, &frames, theirs),
-            None => self.guess(&packet),
+            Some(theirs) => self.compare(&packet, &frames, theirs, anew),
+            None => self.guess(&packet, anew),
         };
         self.last = Some((number, packet));
         answer
@@ -163,17 +181,23 @@ impl Replay {
         self.uncertain.clone_from(&self.streams);
     }
 
-    fn compare(&mut self, packet: &[u8], frames: &[Frame], theirs: &[u8]) -> Answer {
+    fn compare(&mut self, packet: &[u8], frames: &[Frame], theirs: &[u8], anew: bool) -> Answer {
         let before = self.receivers.first().cloned();
         let answers: Vec<_> = self.receivers.iter_mut().map(|ours| ours.receive(packet)).collect();
         let first = answers.first().cloned().flatten();
         let right: Vec<bool> = answers.iter().map(|ours| ours.as_deref() == Some(theirs)).collect();
         let joined =
             |mut ours: Ours| ours.join(packet, frames, theirs, &self.uncertain).then_some(ours);
+        let restarted =
+            |mut ours: Ours| (ours.receive(packet).as_deref() == Some(theirs)).then_some(ours);
         let (ours, verdict) = if right.first() == Some(&true) {
             (first, Verdict::Same)
         } else if right.contains(&true) {
             (Some(theirs.to_vec()), Verdict::AfterLoss)
+        } else if let Some(ours) = self.fresh(anew).filter_map(restarted).next() {
+            self.receivers = vec![ours];
+            self.uncertain.clear();
+            (Some(theirs.to_vec()), Verdict::Restarted)
         } else if let Some(ours) = before.and_then(joined) {
             self.receivers = vec![ours];
             (Some(theirs.to_vec()), Verdict::Joined)
@@ -203,7 +227,13 @@ impl Replay {
         self.receivers = kept;
     }
 
-    fn guess(&mut self, packet: &[u8]) -> Answer {
+    /// A receiver that has begun anew, if there may be one.
+    fn fresh(&self, anew: bool) -> impl Iterator<Item = Ours> + use<> {
+        anew.then(|| Ours::new(self.layout, self.max_bytes)).into_iter()
+    }
+
+    fn guess(&mut self, packet: &[u8], anew: bool) -> Answer {
+        self.receivers.extend(self.fresh(anew));
         let lost = self.receivers.clone();
         let answers: Vec<_> = self.receivers.iter_mut().map(|ours| ours.receive(packet)).collect();
         let ours = answers.into_iter().next().flatten();

@@ -172,6 +172,25 @@ fn a_capture_may_begin_in_the_middle() {
 }
 
 #[test]
+fn both_ends_may_begin_anew_at_the_same_addresses() {
+    let mut scene = Scene::new(Layout::Classic);
+    scene.short(0, &[(1, 0, 10)]).ack(0, &[(1, 10)]).short(1, &[(1, 10, 5)]).ack(1, &[(1, 15)]);
+    scene.short(0, &[(1, 0, 12)]).ack(0, &[(1, 12)]).short(1, &[(1, 12, 5)]).ack(1, &[(1, 17)]);
+    // Only the sender does.
+    scene.short(0, &[(1, 0, 10)]).ack(0, &[(1, 17)]);
+    assert_eq!(scene.verdicts(), ["same", "same", "restarted", "same", "same"]);
+    // Its first acknowledgement is lost.
+    scene.short(1, &[(1, 17, 5)]).ack(1, &[(1, 22)]);
+    scene.short(0, &[(2, 0, 9), (1, 0, 9)]).short(0, &[(2, 0, 9), (1, 0, 9)]);
+    scene.ack(0, &[(2, 9), (1, 9)]).short(1, &[(1, 9, 1)]).ack(1, &[(1, 10)]);
+    assert_eq!(scene.verdicts()[6..], ["missing", "same-after-loss", "same"]);
+    // A receiver that forgets while its sender goes on is wrong.
+    scene.short(2, &[(1, 0, 9)]).ack(2, &[(1, 9)]);
+    assert_eq!(scene.verdicts().last().unwrap(), "DIFFERENT");
+    assert_eq!(scene.exit(""), Exit::Different);
+}
+
+#[test]
 fn packets_that_were_cut_off_are_compared_where_that_is_possible() {
     let mut scene = Scene::new(Layout::Classic);
     let cut = |scene: &mut Scene, number, frames: &[(u32, u64, u32)]| {

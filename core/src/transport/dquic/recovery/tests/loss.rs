@@ -61,6 +61,20 @@ fn acknowledgements_of_what_needs_none_still_show_losses() {
 }
 
 #[test]
+fn any_news_from_the_peer_ends_the_backoff() {
+    let mut recovery = known();
+    send(&mut recovery, at(100));
+    recovery.on_sent(at(100), 40, false, Carried::default());
+    let due = recovery.deadline().unwrap();
+    recovery.on_deadline(due);
+    assert_eq!(recovery.deadline(), Some(due + recovery.pto() * 2));
+    ack(&mut recovery, due, [0], 0).unwrap();
+    assert_eq!(recovery.deadline(), Some(due + recovery.pto() * 2), "that is old");
+    ack(&mut recovery, due, [2], 0).unwrap();
+    assert!(recovery.deadline() <= Some(due + recovery.pto()));
+}
+
+#[test]
 fn an_acknowledgement_of_what_was_never_sent_is_a_violation() {
     let mut recovery = known();
     let end = recovery.next_number();
