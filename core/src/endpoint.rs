@@ -14,9 +14,10 @@ use crate::conn::{Answer, Conn, Connection, Shared, split_ticket};
 use crate::error::Misuse;
 use crate::event::Dialect;
 use crate::hub::Hub;
-use crate::id::ConnId;
+use crate::id::{ConnId, SessionId};
 use crate::io::{Ecn, Output, Path, Transmit};
 use crate::limits;
+use crate::session::media;
 use crate::time::{Instant, UnixMillis};
 use crate::trace::{self, About, Aim, Contents, Data, Entry, Header, Recorder, Room, Trace};
 use crate::transport::{Dropped, Offer, Offered, Route, Stack, Target};
@@ -247,8 +248,15 @@ impl Endpoint {
         self.advance(now);
         self.trace.say(|_| Entry::Handle(id));
         self.table.wake(id.slot as usize);
-        let slot = self.table.get(id).ok_or(Misuse::Gone)?;
+        let slot = self.table.get(id).filter(|slot| slot.conn.is_live()).ok_or(Misuse::Gone)?;
         Ok(Conn::new(&mut slot.conn, shared!(self)))
+    }
+
+    /// Numbers of a media session, at the time of the latest input. Looking changes nothing:
+    /// the connection gets no turn. `None`: it has ended, or never was.
+    #[must_use]
+    pub fn media_stats(&self, id: ConnId, session: SessionId) -> Option<media::Stats> {
+        self.table.peek(id)?.media_stats(session, self.now)
     }
 
     /// The next thing to do. `buf` has at least [`limits::MAX_SEGMENTED`] bytes.

@@ -18,6 +18,7 @@ pub mod id;
 pub mod io;
 pub mod limits;
 pub mod machine;
+pub mod planted;
 pub mod rng;
 pub mod session;
 pub mod time;

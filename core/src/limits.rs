@@ -30,6 +30,9 @@ pub const MAX_SESSIONS: usize = 16;
 /// Streams a client may have open at once: the sessions, the control stream, and some that
 /// are closing.
 pub const MAX_PEER_STREAMS: u64 = 2 * MAX_SESSIONS as u64 + 1;
+/// Unidirectional streams a peer may have open at once: none is in use today, and a peer with
+/// newer habits (an HTTP/3 stack opens three) should not be cut off for them.
+pub const MAX_PEER_UNI_STREAMS: u64 = 3;
 /// Streams at once whose type has not arrived yet.
 pub const MAX_UNTYPED_STREAMS: usize = MAX_PEER_STREAMS as usize;
 /// What a media receiver buffers for one stream that its application does not read.
@@ -94,6 +97,35 @@ pub const WANTED_UNPACED: usize = 256 << 10;
 /// while the other is sent.
 pub const MAX_SUPPLIED: usize = 2 * MAX_WANTED;
 
+/// The token of a RETRY of DQUIC, in bytes.
+pub const MAX_TOKEN: usize = 512;
+/// Parameters that one end of a DQUIC connection tells the other.
+pub const MAX_PARAMS: usize = 64;
+/// Protocols that a DQUIC client offers.
+pub const MAX_PROTOCOLS: usize = 16;
+/// The name of such a protocol, in bytes.
+pub const MAX_PROTOCOL_NAME: usize = 64;
+/// Connection ids of a DQUIC peer that are being given back to it, or gaps in their numbers.
+pub const MAX_RETIRING_IDS: usize = 4 * ACTIVE_CONNECTION_IDS as usize;
+/// Challenges of a DQUIC peer that wait for their answers.
+pub const MAX_PATH_ANSWERS: usize = 8;
+/// Ranges of packets that an ACK frame of DQUIC holds, and that a receiver keeps.
+pub const DQUIC_ACK_RANGES: usize = 64;
+/// Ack-eliciting packets of a DQUIC connection that are on their way at once.
+pub const DQUIC_MAX_IN_FLIGHT: usize = 16_384;
+/// The largest congestion window of a DQUIC connection, in bytes.
+pub const DQUIC_MAX_WINDOW: u64 = 64 << 20;
+/// What may be written to the streams of a DQUIC connection and not have arrived, beyond two
+/// congestion windows, in bytes.
+pub const DQUIC_SEND_SLACK: u64 = 256 << 10;
+/// What every stream of it may hold of that in any case, so that a small message never waits for
+/// the room that a large one has taken.
+pub const DQUIC_STREAM_RESERVE: u64 = 16 << 10;
+/// Gaps in what has come of one stream. Packets of full size in a full window make fewer.
+pub const DQUIC_MAX_GAPS: usize = 4_096;
+/// Stops of the peer's that are remembered for writers of streams that are over.
+pub const DQUIC_STOPS_KEPT: usize = 64;
+
 /// Datagrams a driver takes from a socket in one turn before it looks at anything else.
 pub const RECEIVE_BATCHES_PER_TURN: usize = 32;
 /// Sends of a driver in one turn before it looks at anything else.
@@ -105,6 +137,29 @@ pub const MAX_SEGMENTED: usize = 65_507;
 /// Datagrams in such a run.
 pub const MAX_SEGMENTS: usize = 64;
 
+/// Addresses whose byte counts a classic DQUIC endpoint keeps. The longest idle goes first.
+pub const MAX_CLASSIC_PEERS: usize = 1_024;
+/// Streams of one such address whose counts are kept, and streams of one sending.
+pub const MAX_CLASSIC_STREAMS: usize = 1_024;
+/// Streams of all such addresses together.
+pub const MAX_CLASSIC_STREAMS_IN_ALL: usize = 65_536;
+/// Sendings of a classic DQUIC endpoint at once, one for each address.
+pub const MAX_CLASSIC_TRANSFERS: usize = 256;
+/// Outputs of a classic DQUIC endpoint that wait to be taken. At the limit, data packets are
+/// dropped as if they had been lost: their sender tries again.
+pub const MAX_CLASSIC_QUEUED: usize = 256;
+/// Packets that came while something was being sent, and wait for a call to receive them.
+/// Further ones are dropped in the same way.
+pub const MAX_CLASSIC_WAITING: usize = 256;
+/// How often a classic DQUIC packet is sent before its receiver counts as silent.
+pub const CLASSIC_TRIES: u32 = 5;
+/// How long a classic DQUIC sender waits for an answer before each new try.
+pub const CLASSIC_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Answers in a row without progress, and steps back in one stream, that a sender puts up with.
+pub const MAX_CLASSIC_STALLS: u32 = 5;
+/// Bytes that one packet may declare before a classic receiver leaves it without an answer,
+/// unless the caller says otherwise: what the existing peers ask for.
+pub const DEFAULT_CLASSIC_MAX_BYTES: u64 = 65_536;
 /// A block of a trace. The longest entry is a whole catalogue.
 pub const MAX_TRACE_BLOCK: usize = 16 << 20;
 /// What a recording holds that nobody has taken away, unless configured otherwise.
@@ -138,6 +193,8 @@ const _: () = {
     assert!(MAX_WANTED <= MAX_CHUNK as usize && MAX_SUPPLIED == 2 * MAX_WANTED);
     assert!(HALF_OPEN_BEFORE_RETRY < MAX_HALF_OPEN);
     assert!(MAX_SEGMENTED <= MAX_DATAGRAM);
+    assert!(MAX_CLASSIC_TRANSFERS < MAX_CLASSIC_PEERS);
+    assert!(2 * MAX_CLASSIC_STREAMS <= MAX_CLASSIC_STREAMS_IN_ALL);
     assert!(MAX_CATALOGUE * (MAX_NAME + MAX_KIND + 32) < MAX_TRACE_BLOCK);
     assert!(MAX_TRACE_DATA < MAX_TRACE_BLOCK && MAX_DATAGRAM < MAX_TRACE_DATA);
     assert!(MAX_TRACE_TEXT > MAX_NAME && MAX_TRACE_TEXT > MAX_CODEC && MAX_TRACE_TEXT > MAX_REASON);

@@ -141,11 +141,27 @@ impl Session {
         }
     }
 
-    /// The application has been told of the end.
+    /// Its end has been told, or is about to be: for the application it is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self {
+            Self::MediaClient(client) => client.has_ended(),
+            Self::MediaServer(server) => server.has_ended(),
+        }
+    }
+
+    /// The application has been told of the end, and nothing is left to do on the stream.
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::MediaClient(client) => client.is_over(),
             Self::MediaServer(server) => server.is_over(),
+        }
+    }
+
+    /// Numbers of a media session.
+    pub(crate) fn media_stats(&self, now: Instant) -> media::Stats {
+        match self {
+            Self::MediaClient(client) => client.stats(now),
+            Self::MediaServer(server) => server.stats(now),
         }
     }
 

@@ -15,6 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "interop"))
 
 import classic_pdu as wire  # noqa: E402
+import dquic_wire  # noqa: E402
 
 
 def varint(value):
@@ -156,6 +157,42 @@ SEEDS = {
         "moved": bytes([0, 0, 12, 16, 0, 0, 4, 16, 3, 0, 8, 16, 7, 0, 8]),
         "invented": bytes([0, 141, 0, 20]) + b"\xc0\0\0\0\1" + bytes(15) + bytes([0, 0, 8]),
     },
+}
+
+
+def dquic_data(sender, number, frames, layout):
+    """A data packet for classic_dquic.rs: the step, a length, the packet."""
+    frames = [(stream, 5, offset, len(data), data) for stream, offset, data in frames]
+    packet = dquic_wire.packet(dquic_wire.SHORT, number, frames, layout)
+    return bytes([sender << 4 | 8]) + struct.pack("!H", len(packet)) + packet
+
+
+def dquic_answer(sender, counts, layout):
+    """The answer to what was sent last: the step, a length, the frames."""
+    form = dquic_wire.FRAMES[layout]
+    frames = b"".join(form.pack(stream, 6, count, 0) for stream, count in counts)
+    return bytes([sender << 4 | 4, len(frames)]) + frames
+
+
+def dquic_play(layout, sends):
+    """Two senders, repetition and silence, then a sending that is answered twice."""
+    ours = 2**32 - 1
+    return (
+        dquic_data(1, 0, [(1, 0, b"one"), (2, 0, b"two")], layout)
+        + dquic_data(1, 0, [(1, 0, b"one"), (2, 0, b"two")], layout)
+        + dquic_data(2, 7, [(1, 3, b"early"), (1, 0, b"abc")], layout)
+        + bytes([2, 200])
+        + dquic_data(1, 1, [(1, 3, b"more")], layout)
+        + sends
+        + dquic_answer(1, [(1, 0), (ours, 0)], layout)
+        + dquic_answer(1, [(1, 3_000), (ours, 9)], layout)
+        + bytes([2, 200, 0x11, 0x33])
+    )
+
+
+SEEDS["classic_dquic"] = {
+    "classic": dquic_play("classic", b"\x10"),
+    "wide": dquic_play("wide", b"\x50"),
 }
 
 

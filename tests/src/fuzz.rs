@@ -4,6 +4,8 @@
 //!
 //! This file is a module of two crates: it names the core, and the certificates beside it.
 
+#[path = "fuzz/classic_dquic.rs"]
+mod classic_dquic;
 #[path = "fuzz/codecs.rs"]
 mod codecs;
 #[path = "fuzz/datagrams.rs"]
@@ -17,6 +19,7 @@ mod streams;
 #[path = "fuzz/traces.rs"]
 mod traces;
 
+pub use classic_dquic::classic_dquic;
 pub use codecs::{control, media_pdu, varint};
 pub use datagrams::datagrams;
 pub use streams::{replays, streams};
@@ -26,7 +29,7 @@ pub use traces::traces;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("varint", varint),
     ("media_pdu", media_pdu),
     ("control", control),
@@ -34,4 +37,5 @@ pub const TARGETS: [Target; 7] = [
     ("replays", replays),
     ("traces", traces),
     ("datagrams", datagrams),
+    ("classic_dquic", classic_dquic),
 ];

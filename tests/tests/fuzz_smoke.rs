@@ -126,6 +126,11 @@ fn mutated_plays_of_a_network() {
 }
 
 #[test]
+fn mutated_talk_of_classic_dquic_peers() {
+    smoke("classic_dquic", 20_000);
+}
+
+#[test]
 fn every_target_is_run_here_and_in_the_fuzz_crate() {
     let manifest = include_str!("../fuzz/Cargo.toml");
     let this = include_str!("fuzz_smoke.rs");

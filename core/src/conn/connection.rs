@@ -14,7 +14,7 @@ use crate::id::{ConnId, Dir, SessionId, Side, StreamId};
 use crate::io::{Path, Transmit};
 use crate::limits;
 use crate::machine::{Machine as _, Step};
-use crate::session::Session;
+use crate::session::{Session, media};
 use crate::time::Instant;
 use crate::trace::Story;
 use crate::transport::{Facts, Signal, Transport};
@@ -112,9 +112,20 @@ impl Connection {
         if self.state == State::Handshaking { None } else { self.half_open.take() }
     }
 
+    /// Its end has not been told, nor is it about to be.
+    pub(crate) const fn is_live(&self) -> bool {
+        self.state.is_live()
+    }
+
     /// Nothing is left of it.
     pub(crate) fn is_closed(&self) -> bool {
         self.state == State::Closed && self.carrier.events.is_empty()
+    }
+
+    /// Numbers of a media session.
+    pub(crate) fn media_stats(&self, id: SessionId, now: Instant) -> Option<media::Stats> {
+        let session = self.sessions.get(&id).filter(|session| !session.has_ended())?;
+        Some(session.media_stats(now))
     }
 
     /// The next event for the application.

@@ -147,7 +147,8 @@ impl<'a> Conn<'a> {
     /// # Errors
     /// [`Misuse::Gone`].
     pub fn media(&mut self, id: SessionId) -> Result<Media<'_>, Misuse> {
-        let session = self.conn.sessions.get_mut(&id).ok_or(Misuse::Gone)?;
+        let session = self.conn.sessions.get_mut(&id).filter(|session| !session.has_ended());
+        let session = session.ok_or(Misuse::Gone)?;
         let cx = self.conn.carrier.cx(&mut self.shared);
         Ok(Media::new(id, session, cx))
     }

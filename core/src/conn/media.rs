@@ -130,9 +130,6 @@ impl<'a> Media<'a> {
     /// Numbers of the session.
     #[must_use]
     pub fn stats(&self) -> media::Stats {
-        match &*self.session {
-            Session::MediaClient(client) => client.stats(self.cx.now),
-            Session::MediaServer(server) => server.stats(self.cx.now),
-        }
+        self.session.media_stats(self.cx.now)
     }
 }

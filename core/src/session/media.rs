@@ -241,7 +241,8 @@ pub enum Command {
 pub enum Pulled {
     /// Payload bytes, all of one chunk.
     Bytes {
-        /// Bytes written to the caller's buffer.
+        /// Bytes written to the caller's buffer. 0 only for a chunk without payload, which is
+        /// told once.
         len: usize,
         /// The chunk.
         sequence: u32,

@@ -23,7 +23,7 @@ pub struct Options {
     pub clients: usize,
     /// The server's catalogue.
     pub clips: Vec<Clip>,
-    /// Settings of QUIC on all hosts.
+    /// The transport of all hosts, and its settings.
     pub stack: stack::Knobs,
     /// What every host records. What is recorded is replayed when the host goes away. By default
     /// nothing, or what is needed for that if `ANABRANCH_REPLAY` is set.
@@ -47,6 +47,14 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The default over this transport.
+    #[must_use]
+    pub fn on(kind: stack::Kind) -> Self {
+        let mut options = Self::default();
+        options.stack.kind = kind;
+        options
+    }
+
     /// The default with one clip of this length.
     #[must_use]
     pub fn with_clip(len: u64) -> Self {

@@ -151,6 +151,11 @@ impl Client {
         self.grant.as_ref()
     }
 
+    /// [`Event::Ended`] has been emitted: for the application it is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Over: [`Event::Ended`] has been emitted, and nothing is left to do on the stream.
     pub(crate) fn is_over(&self) -> bool {
         self.ended && self.read_done && self.outbox.is_finished()

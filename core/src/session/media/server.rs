@@ -101,6 +101,11 @@ impl Server {
         self.play.as_ref().map(|play| &play.grant)
     }
 
+    /// [`Event::Ended`] has been emitted: for the application it is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Over: [`Event::Ended`] has been emitted, and nothing is left to do on the stream.
     pub(crate) fn is_over(&self) -> bool {
         self.ended && self.read_done

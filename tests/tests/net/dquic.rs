@@ -1,0 +1,3 @@
+//! Over the DQUIC extension.
+
+suite!(Kind::Dquic);
