@@ -7,6 +7,7 @@
 //! They are replayed by the test `golden`. Whatever changes what the core does with the same
 //! input makes them differ: record them again if that is meant.
 
+#[path = "record_traces/relay.rs"]
 mod relay;
 
 use std::path::{Path, PathBuf};
