@@ -1,6 +1,7 @@
 //! What a host recorded replays, with no network and no QUIC, and what was changed is found.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 
 use anabranch_core::config::Retry;
@@ -15,6 +16,7 @@ use anabranch_tests::content::Clip;
 use anabranch_tests::link::{LinkConfig, Ratio};
 use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::{Options, Pair, named};
+use anabranch_tests::programs::{fresh_dir, python, root};
 use anabranch_tests::recording::{assert_identical, replay};
 use anabranch_tests::seeds;
 
@@ -281,4 +283,60 @@ fn without_the_calls_of_the_transport_there_is_no_script() {
     let header = trace::header(&bytes).unwrap();
     let replay = trace::Replay::scripted(&header, trace::entries(&bytes));
     assert_eq!(replay.err(), Some(trace::Unfit::NoTransport));
+}
+
+/// The numbers of the kinds of entries, as the documentation has them.
+fn kind(entry: &Entry) -> u8 {
+    match entry {
+        Entry::Datagram { .. } => 0,
+        Entry::Timeout => 1,
+        Entry::Connect(_) => 2,
+        Entry::Listen(_) => 3,
+        Entry::Drain { .. } => 4,
+        Entry::CloseAll => 5,
+        Entry::WallClock(_) => 6,
+        Entry::Catalogue { .. } => 7,
+        Entry::Identity => 8,
+        Entry::Handle(_) => 9,
+        Entry::Command(_) => 10,
+        Entry::Session { .. } => 11,
+        Entry::Answer { .. } => 12,
+        Entry::Transmit { .. } => 13,
+        Entry::Event(..) => 14,
+        Entry::Wait(_) => 15,
+        Entry::Step(_) => 16,
+        Entry::Dropped(_) => 17,
+        Entry::Stack(_) => 18,
+        Entry::Transport(..) => 19,
+        Entry::End { .. } => 20,
+        Entry::Truncated(_) => 21,
+    }
+}
+
+#[test]
+fn a_reader_that_was_written_from_the_documentation_finds_the_same() {
+    let Some(python) = python() else { return };
+    let dir = fresh_dir(env!("CARGO_TARGET_TMPDIR"), &format!("trace-reader-{}", super::ON.name()));
+    for (name, contents) in [("without", SESSION_ONLY), ("with", EVERYTHING)] {
+        let mut pair = eventful(5, contents);
+        for who in HOSTS {
+            let bytes = pair.trace(who);
+            let file = dir.join(name);
+            std::fs::write(&file, &bytes).unwrap();
+            let script = root().join("tests/interop/trace_reader.py");
+            let out = Command::new(&python).arg(script).arg(&file).output().unwrap();
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            let text = String::from_utf8(out.stdout).unwrap();
+            let mut lines = text.lines();
+            let side = if who == Who::Server { "01" } else { "00" };
+            assert_eq!(lines.next(), Some(format!("header anabranch-tests {side}").as_str()));
+            for record in trace::entries(&bytes) {
+                let Record { number, at, entry, .. } = record.unwrap();
+                let ours = format!("{number} {} {} ", at.as_nanos(), kind(&entry));
+                let theirs = lines.next().unwrap_or_default();
+                assert!(theirs.starts_with(&ours), "{ours} {entry}: {theirs}");
+            }
+            assert_eq!(lines.next(), None);
+        }
+    }
 }
