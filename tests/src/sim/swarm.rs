@@ -9,8 +9,8 @@ use anabranch_core::{Instant, Seed};
 
 use super::draw::Draw;
 use crate::content::Clip;
-use crate::network::{Filtering, Mapping, NatConfig};
 use crate::link::{Burst, LinkConfig, Ratio};
+use crate::network::{Filtering, Mapping, NatConfig};
 use crate::stack::{Kind, Knobs};
 use crate::virtual_clock::{EPOCH, START};
 

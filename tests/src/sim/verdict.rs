@@ -102,7 +102,11 @@ impl World {
             for (conn, session, _) in process.known.running(side) {
                 let pulled = process.client.playbacks.get(&(conn, session)).map(|p| p.bytes);
                 let stats = endpoint.media_stats(conn, session).map(|stats| stats.bytes);
-                seen.push((side, (conn, session), if side == Side::Client { pulled } else { stats }));
+                seen.push((
+                    side,
+                    (conn, session),
+                    if side == Side::Client { pulled } else { stats },
+                ));
             }
         }
         let most = endpoint.connections() * limits::MAX_SESSIONS;
