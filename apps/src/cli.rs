@@ -1,7 +1,9 @@
 //! The command lines of both programs.
 
 pub mod client;
+pub mod dquic;
 pub mod server;
+pub mod trace;
 
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::CommandFactory as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,6 +10,7 @@ use serde_json::json;
 
 use crate::cli;
 use crate::cli::client::{Args, Command, Gen, Play};
+use crate::cli::dquic::{Dquic, Verb};
 use crate::dial::{Executor, Interrupts};
 use crate::exit::{Exit, Failure};
 use crate::generate::{self, Amount, Source};
@@ -16,7 +18,7 @@ use crate::play::keys;
 use crate::play::sink::Target;
 use crate::report::{Json, Report};
 use crate::units::show_size;
-use crate::{list, ping, play, signals};
+use crate::{dquic, list, ping, play, signals, trace};
 
 /// From this size on, making a file shows its progress.
 const LARGE: u64 = 64 << 20;
@@ -24,7 +26,7 @@ const LARGE: u64 = 64 << 20;
 /// Runs a command line, and says how it went.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let report = Report::new("anabranch", json_target(args), args.verbosity.quiet);
+    let report = Arc::new(Report::new("anabranch", json_target(args), args.verbosity.quiet));
     report.log(args.verbosity);
     report.hello(name(&args.command));
     let outcome = command(args, &report);
@@ -38,20 +40,24 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
-fn command(args: &Args, report: &Report) -> Result<(), Failure> {
+fn command(args: &Args, report: &Arc<Report>) -> Result<(), Failure> {
     match &args.command {
         Command::Help(help) => return cli::help(help, Args::command()),
         Command::Gen(args) => return generate_file(args, report),
-        Command::Play(_) | Command::Ls(_) | Command::Ping(_) => {}
+        Command::Trace(command) => return trace::run(command, report),
+        Command::Play(_) | Command::Ls(_) | Command::Ping(_) | Command::Dquic(_) => {}
     }
     let interrupts = interrupts()?;
+    if let Command::Dquic(args) = &args.command {
+        return dquic::run(args, report, &interrupts);
+    }
     let executor = Executor::new();
     smol::block_on(executor.run(async {
         match &args.command {
             Command::Play(args) => play::run(args, report, &interrupts, &executor).await,
             Command::Ls(args) => list::run(args, report, &interrupts, &executor).await,
             Command::Ping(args) => ping::run(args, report, &interrupts, &executor).await,
-            Command::Gen(_) | Command::Help(_) => Ok(()),
+            Command::Gen(_) | Command::Trace(_) | Command::Dquic(_) | Command::Help(_) => Ok(()),
         }
     }))
 }
@@ -62,6 +68,9 @@ fn name(command: &Command) -> &'static str {
         Command::Ls(_) => "ls",
         Command::Ping(_) => "ping",
         Command::Gen(_) => "gen",
+        Command::Dquic(Dquic { verb: Verb::Send(_) }) => "dquic send",
+        Command::Dquic(Dquic { verb: Verb::Recv(_) }) => "dquic recv",
+        Command::Trace(command) => command.name(),
         Command::Help(cli::Help::Completions { .. }) => "completions",
         Command::Help(cli::Help::Man { .. }) => "man",
     }
@@ -74,7 +83,12 @@ fn json_target(args: &Args) -> Json {
         Command::Play(Play { output, .. }) if to_stdout(output.as_deref()) => Json::Stderr,
         Command::Gen(Gen { out, .. }) if to_stdout(Some(out)) => Json::Stderr,
         Command::Help(_) => Json::Off,
-        Command::Play(_) | Command::Gen(_) | Command::Ls(_) | Command::Ping(_) => Json::Stdout,
+        Command::Play(_)
+        | Command::Gen(_)
+        | Command::Ls(_)
+        | Command::Ping(_)
+        | Command::Dquic(_)
+        | Command::Trace(_) => Json::Stdout,
     }
 }
 

@@ -18,9 +18,11 @@ pub mod id;
 pub mod io;
 pub mod limits;
 pub mod machine;
+pub mod planted;
 pub mod rng;
 pub mod session;
 pub mod time;
+pub mod trace;
 pub mod transport;
 pub mod wire;
 

@@ -30,6 +30,8 @@ pub const MAX_SESSIONS: usize = 16;
 /// Streams a client may have open at once: the sessions, the control stream, some that are
 /// closing, and file transfers.
 pub const MAX_PEER_STREAMS: u64 = 2 * MAX_SESSIONS as u64 + 1 + MAX_TRANSFERS as u64;
+/// Unidirectional streams a peer may have open at once: data streams of transfers.
+pub const MAX_PEER_UNI_STREAMS: u64 = 2 * MAX_DATA_STREAMS as u64;
 /// Streams at once whose type has not arrived yet.
 pub const MAX_UNTYPED_STREAMS: usize = MAX_PEER_STREAMS as usize;
 /// What a media receiver buffers for one stream that its application does not read.
@@ -102,8 +104,6 @@ pub const MAX_TRANSFERS: usize = 16;
 pub const MAX_DATA_STREAMS: usize = 16;
 /// Data streams of one transfer, unless more are asked for.
 pub const MAX_AUTO_STREAMS: usize = 8;
-/// Data streams that a peer may have open at once, of all transfers.
-pub const MAX_PEER_DATA_STREAMS: u64 = 2 * MAX_DATA_STREAMS as u64;
 /// What a receiver buffers for a data stream at first. It grows to [`STREAM_WINDOW`] while its
 /// application reads as fast as the bytes come.
 pub const DATA_STREAM_WINDOW: u64 = 256 << 10;
@@ -124,7 +124,7 @@ pub const DEFAULT_PIECE: u32 = 1 << 20;
 /// The smallest size of the pieces of a file.
 pub const MIN_PIECE: u32 = 64 << 10;
 /// The largest size of the pieces of a file.
-pub const MAX_PIECE: u32 = 16 << 20;
+pub const MAX_PIECE: u32 = MAX_CHUNK;
 /// Pieces of one file.
 pub const MAX_PIECES: u64 = 1 << 20;
 /// Bytes of one file.
@@ -153,6 +153,34 @@ pub const MAX_PATH_DEPTH: usize = 128;
 pub const MAX_REQUEST_NAMES: usize = 64;
 /// What a transfer is, for people, in bytes.
 pub const MAX_LABEL: usize = 128;
+/// The token of a RETRY of DQUIC, in bytes.
+pub const MAX_TOKEN: usize = 512;
+/// Parameters that one end of a DQUIC connection tells the other.
+pub const MAX_PARAMS: usize = 64;
+/// Protocols that a DQUIC client offers.
+pub const MAX_PROTOCOLS: usize = 16;
+/// The name of such a protocol, in bytes.
+pub const MAX_PROTOCOL_NAME: usize = 64;
+/// Connection ids of a DQUIC peer that are being given back to it, or gaps in their numbers.
+pub const MAX_RETIRING_IDS: usize = 4 * ACTIVE_CONNECTION_IDS as usize;
+/// Challenges of a DQUIC peer that wait for their answers.
+pub const MAX_PATH_ANSWERS: usize = 8;
+/// Ranges of packets that an ACK frame of DQUIC holds, and that a receiver keeps.
+pub const DQUIC_ACK_RANGES: usize = 64;
+/// Ack-eliciting packets of a DQUIC connection that are on their way at once.
+pub const DQUIC_MAX_IN_FLIGHT: usize = 16_384;
+/// The largest congestion window of a DQUIC connection, in bytes.
+pub const DQUIC_MAX_WINDOW: u64 = 64 << 20;
+/// What may be written to the streams of a DQUIC connection and not have arrived, beyond two
+/// congestion windows, in bytes.
+pub const DQUIC_SEND_SLACK: u64 = 256 << 10;
+/// What every stream of it may hold of that in any case, so that a small message never waits for
+/// the room that a large one has taken.
+pub const DQUIC_STREAM_RESERVE: u64 = 16 << 10;
+/// Gaps in what has come of one stream. Packets of full size in a full window make fewer.
+pub const DQUIC_MAX_GAPS: usize = 4_096;
+/// Stops of the peer's that are remembered for writers of streams that are over.
+pub const DQUIC_STOPS_KEPT: usize = 64;
 
 /// Datagrams a driver takes from a socket in one turn before it looks at anything else.
 pub const RECEIVE_BATCHES_PER_TURN: usize = 32;
@@ -164,6 +192,50 @@ pub const MAX_COMMANDS: usize = 1_024;
 pub const MAX_SEGMENTED: usize = 65_507;
 /// Datagrams in such a run.
 pub const MAX_SEGMENTS: usize = 64;
+
+/// Addresses whose byte counts a classic DQUIC endpoint keeps. The longest idle goes first.
+pub const MAX_CLASSIC_PEERS: usize = 1_024;
+/// Streams of one such address whose counts are kept, and streams of one sending.
+pub const MAX_CLASSIC_STREAMS: usize = 1_024;
+/// Streams of all such addresses together.
+pub const MAX_CLASSIC_STREAMS_IN_ALL: usize = 65_536;
+/// Sendings of a classic DQUIC endpoint at once, one for each address.
+pub const MAX_CLASSIC_TRANSFERS: usize = 256;
+/// Outputs of a classic DQUIC endpoint that wait to be taken. At the limit, data packets are
+/// dropped as if they had been lost: their sender tries again.
+pub const MAX_CLASSIC_QUEUED: usize = 256;
+/// Packets that came while something was being sent, and wait for a call to receive them.
+/// Further ones are dropped in the same way.
+pub const MAX_CLASSIC_WAITING: usize = 256;
+/// How often a classic DQUIC packet is sent before its receiver counts as silent.
+pub const CLASSIC_TRIES: u32 = 5;
+/// How long a classic DQUIC sender waits for an answer before each new try.
+pub const CLASSIC_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Answers in a row without progress, and steps back in one stream, that a sender puts up with.
+pub const MAX_CLASSIC_STALLS: u32 = 5;
+/// Bytes that one packet may declare before a classic receiver leaves it without an answer,
+/// unless the caller says otherwise: what the existing peers ask for.
+pub const DEFAULT_CLASSIC_MAX_BYTES: u64 = 65_536;
+/// A block of a trace. The longest entry is a whole catalogue.
+pub const MAX_TRACE_BLOCK: usize = 16 << 20;
+/// What a recording holds that nobody has taken away, unless configured otherwise.
+pub const TRACE_BUFFER: usize = 16 << 20;
+/// A whole trace, unless configured otherwise.
+pub const MAX_TRACE_LENGTH: u64 = 4 << 30;
+/// Paths that a trace knows by number.
+pub const MAX_TRACE_PATHS: usize = 1_024;
+/// A text in a trace.
+pub const MAX_TRACE_TEXT: usize = 4 << 10;
+/// What is kept of a transport's settings in the header of a trace.
+pub const MAX_TRACE_SETTINGS: usize = 64 << 10;
+/// The bytes of one call in a trace: a whole chunk, and one more.
+pub const MAX_TRACE_DATA: usize = MAX_CHUNK as usize + 1;
+/// The pieces of one call's bytes in a trace that are kept or left out.
+pub const MAX_TRACE_PARTS: usize = 4 << 10;
+/// Streams of one connection whose payload a recording can tell from the rest.
+pub const MAX_TRACE_STREAMS: usize = 4 * MAX_PEER_STREAMS as usize;
+/// Entries that a replay shows in front of the first divergence.
+pub const TRACE_CONTEXT: usize = 16;
 
 const _: () = {
     assert!(CONNECTION_WINDOW > 2 * MAX_SESSIONS as u64 * STREAM_WINDOW);
@@ -180,4 +252,9 @@ const _: () = {
     assert!(MAX_TRANSFER_RANK < u8::MAX - 200);
     assert!(HALF_OPEN_BEFORE_RETRY < MAX_HALF_OPEN);
     assert!(MAX_SEGMENTED <= MAX_DATAGRAM);
+    assert!(MAX_CLASSIC_TRANSFERS < MAX_CLASSIC_PEERS);
+    assert!(2 * MAX_CLASSIC_STREAMS <= MAX_CLASSIC_STREAMS_IN_ALL);
+    assert!(MAX_CATALOGUE * (MAX_NAME + MAX_KIND + 32) < MAX_TRACE_BLOCK);
+    assert!(MAX_TRACE_DATA < MAX_TRACE_BLOCK && MAX_DATAGRAM < MAX_TRACE_DATA);
+    assert!(MAX_TRACE_TEXT > MAX_NAME && MAX_TRACE_TEXT > MAX_CODEC && MAX_TRACE_TEXT > MAX_REASON);
 };

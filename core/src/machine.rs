@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use crate::session::files::state::{receiver, sender};
 use crate::session::media;
+use crate::transport::dquic::classic;
 
 /// What a state machine answers to an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,15 @@ pub trait Machine: Copy + Eq + Debug + 'static {
     const FINAL: &'static [Self];
     /// The transition function: pure.
     fn next(self, input: Self::Input) -> Step<Self>;
+}
+
+/// Gives a machine an input that only this code decides on, so that an illegal one is a bug here.
+pub(crate) fn advance<M: Machine>(state: &mut M, input: M::Input) {
+    match state.next(input) {
+        Step::Go(next) => *state = next,
+        Step::Stay => {}
+        Step::Illegal => debug_assert!(false, "{state:?} x {input:?}"),
+    }
 }
 
 /// The whole table as text, one line for each state and input, for snapshots and documents.
@@ -88,6 +98,9 @@ pub fn drawings() -> Vec<Drawing> {
     }
     vec![
         draw::<crate::conn::state::State>("connection"),
+        draw::<crate::transport::dquic::state::State>("dquic-connection"),
+        draw::<crate::transport::dquic::streams::send_state::State>("dquic-send"),
+        draw::<crate::transport::dquic::streams::recv_state::State>("dquic-receive"),
         draw::<media::client::state::State>("media-client"),
         draw::<media::server::state::State>("media-server"),
         draw::<sender::State>("file-sender"),
@@ -96,6 +109,8 @@ pub fn drawings() -> Vec<Drawing> {
         draw::<receiver::State>("file-receiver"),
         draw::<receiver::FileState>("file-receiver-file"),
         draw::<receiver::PieceState>("file-receiver-piece"),
+        draw::<classic::send_state::State>("dquic-classic-sender"),
+        draw::<classic::receive_state::State>("dquic-classic-receiver"),
     ]
 }
 

@@ -2,8 +2,17 @@
 //! endpoint, for what exists before and between connections, and [`Transport`], one for each
 //! connection. Sessions do not know which implementation carries them.
 
+mod both;
+mod cid;
+pub mod dquic;
 #[cfg(feature = "quic")]
 pub mod quic;
+mod reason;
+mod resets;
+mod routes;
+mod token;
+
+pub use both::Both;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,6 +41,11 @@ impl CidBytes {
         let mut out = [0; 20];
         out.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(Self { len: u8::try_from(bytes.len()).ok()?, bytes: out })
+    }
+
+    /// The id without bytes.
+    pub(crate) const fn empty() -> Self {
+        Self { len: 0, bytes: [0; 20] }
     }
 
     /// The bytes.
@@ -131,6 +145,20 @@ pub enum Offered {
     Classic,
 }
 
+/// `anabranch/1` and the classic protocol, by their names in a handshake (ALPN).
+pub(crate) static PROTOCOLS: [&[u8]; 2] = [b"anabranch/1", b"quic-stream-proto"];
+
+impl Offered {
+    /// The names of the protocols, best first.
+    pub(crate) fn protocols(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Both => &PROTOCOLS,
+            Self::V1 => &PROTOCOLS[..1],
+            Self::Classic => &PROTOCOLS[1..],
+        }
+    }
+}
+
 /// Whom to dial, and how.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -146,6 +174,19 @@ pub struct Target {
     pub offered: Offered,
     /// A ticket of an earlier connection to the same server, for resumption and 0-RTT.
     pub ticket: Option<Bytes>,
+}
+
+impl Target {
+    /// Whether a datagram can go from one address to the other.
+    pub(crate) fn check_addresses(&self) -> Result<(), Misuse> {
+        if self.remote.port() == 0 || self.remote.ip().is_unspecified() {
+            return Err(Misuse::Config("the server's address cannot be dialled"));
+        }
+        if self.remote.is_ipv4() != self.local.is_ipv4() {
+            return Err(Misuse::Config("both addresses have to be of one family"));
+        }
+        Ok(())
+    }
 }
 
 /// What is known once a handshake is complete.
@@ -189,7 +230,8 @@ pub enum Signal {
 pub enum Wrote {
     /// Everything was taken, the end mark too if one was given.
     All,
-    /// The rest is still in the caller's `Bytes`. [`Signal::Writable`] will come.
+    /// The rest is still in the caller's `Bytes`. [`Signal::Writable`] will come, or
+    /// [`Signal::Down`] if the connection is at its end.
     Blocked,
 }
 

@@ -19,12 +19,15 @@
 //! [`App`]: anabranch_core::App
 //! [`Endpoint`]: anabranch_core::Endpoint
 //! [`Endpoint::poll_output`]: anabranch_core::Endpoint::poll_output
+//!
+//! [`dquic`] is apart from this: a blocking socket for classic DQUIC.
 #![forbid(unsafe_code)]
 
 mod address;
 mod bind;
 mod clock;
 mod counters;
+pub mod dquic;
 mod inbox;
 mod outbox;
 mod port;

@@ -158,7 +158,8 @@ impl Connection {
         }
         let session = self.new_session(id);
         self.carrier.transport.prioritize(id, rank::FILE_CONTROL);
-        let mut transfer = Session::Files(Transfer::accepted(session, id, shared.now));
+        let mut transfer =
+            Session::Files(Transfer::accepted(session, id, &self.carrier.cx(shared)));
         transfer.on_readable(id, &mut self.carrier.cx(shared));
         self.sessions.insert(session, transfer);
     }

@@ -9,6 +9,7 @@ use crate::hub::Hub;
 use crate::limits;
 use crate::session::{Claim, Cx};
 use crate::time::{Instant, UnixMillis};
+use crate::trace::{Story, Trace};
 use crate::transport::Transport;
 
 /// What the endpoint lends to a connection for one input.
@@ -17,6 +18,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) wall: UnixMillis,
     pub(crate) hub: &'a mut Hub,
     pub(crate) config: &'a Config,
+    pub(crate) trace: &'a Trace,
 }
 
 /// The transport, and events on their way out.
@@ -31,11 +33,13 @@ pub(crate) struct Carrier {
     pub(crate) claims: Vec<Claim>,
     /// What the application gave as reason for its close.
     pub(crate) reason: Option<String>,
+    /// Where steps are told.
+    pub(crate) story: Story,
 }
 
 impl Carrier {
     /// Over a transport whose handshake begins.
-    pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
+    pub(crate) fn new(transport: Box<dyn Transport>, story: Story) -> Self {
         Self {
             transport,
             events: VecDeque::new(),
@@ -43,6 +47,7 @@ impl Carrier {
             draining: false,
             claims: Vec::new(),
             reason: None,
+            story,
         }
     }
 
@@ -65,6 +70,7 @@ impl Carrier {
             events: &mut self.events,
             hub: shared.hub,
             policy: &shared.config.media,
+            story: &self.story,
             draining: self.draining,
             streams: &mut self.claims,
         }

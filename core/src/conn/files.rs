@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::command::{Answer, Command as ConnCommand};
 use super::handle::Conn;
 use super::state::State;
 use super::streams::rank;
@@ -15,6 +16,7 @@ use crate::id::{Dir, SessionId, StreamId};
 use crate::limits;
 use crate::session::files::{Transfer, receiver, sender};
 use crate::session::{Cx, Session};
+use crate::trace::{Data, Entry as Record};
 
 impl Conn<'_> {
     /// Offers files to the peer. What becomes of it, [`crate::files::Event`]s say.
@@ -23,6 +25,10 @@ impl Conn<'_> {
     /// [`Misuse::ClassicPeer`], [`Misuse::Config`] for an offer that breaks a limit,
     /// [`Misuse::Draining`], [`Misuse::TooMuch`], [`Misuse::WrongState`].
     pub fn offer_files(&mut self, offer: &Offer) -> Result<SessionId, Misuse> {
+        self.apply(ConnCommand::OfferFiles(offer.clone())).map(Answer::session)
+    }
+
+    pub(super) fn start_offer(&mut self, offer: &Offer) -> Result<SessionId, Misuse> {
         sender::check_offer(offer)?;
         self.open_transfer("offering files", |id, stream, cx| {
             Transfer::offer(id, stream, offer, cx)
@@ -34,6 +40,10 @@ impl Conn<'_> {
     /// # Errors
     /// As [`Conn::offer_files`].
     pub fn request_files(&mut self, request: &Request) -> Result<SessionId, Misuse> {
+        self.apply(ConnCommand::RequestFiles(request.clone())).map(Answer::session)
+    }
+
+    pub(super) fn start_request(&mut self, request: &Request) -> Result<SessionId, Misuse> {
         receiver::check_request(request)?;
         self.open_transfer("asking for files", |id, stream, cx| {
             Ok(Transfer::request(id, stream, request, cx))
@@ -46,6 +56,10 @@ impl Conn<'_> {
     /// # Errors
     /// As [`Conn::offer_files`].
     pub fn ask_files(&mut self, query: Query) -> Result<SessionId, Misuse> {
+        self.apply(ConnCommand::AskFiles(query)).map(Answer::session)
+    }
+
+    pub(super) fn start_query(&mut self, query: Query) -> Result<SessionId, Misuse> {
         if !query.fits() {
             return Err(Misuse::Config("a question with too much in it, or too little"));
         }
@@ -100,10 +114,11 @@ impl Conn<'_> {
     /// # Errors
     /// [`Misuse::Gone`], [`Misuse::WrongRole`] for a session that is something else.
     pub fn files(&mut self, id: SessionId) -> Result<Files<'_>, Misuse> {
-        let session = self.conn.sessions.get_mut(&id).ok_or(Misuse::Gone)?;
+        let session = self.conn.sessions.get_mut(&id).filter(|session| !session.has_ended());
+        let session = session.ok_or(Misuse::Gone)?;
         let transfer = session.transfer().ok_or(Misuse::WrongRole("files in a media session"))?;
         let cx = self.conn.carrier.cx(&mut self.shared);
-        Ok(Files { transfer, cx })
+        Ok(Files { id, transfer, cx })
     }
 }
 
@@ -113,49 +128,72 @@ impl Conn<'_> {
 /// Commands about a file that is dealt with answer [`Misuse::Gone`]: the peer may have given it up
 /// meanwhile, so that is nothing to worry about.
 pub struct Files<'a> {
+    id: SessionId,
     transfer: &'a mut Transfer,
     cx: Cx<'a>,
 }
 
 impl Files<'_> {
     /// Does what a command says: the one place where commands to a transfer take effect. The
-    /// other methods are the same with types of their own.
+    /// other methods are the same with types of their own. `buf` is what [`Command::Pull`] writes
+    /// to; the others leave it alone.
     ///
     /// # Errors
     /// Those of the method that the command is named after.
-    pub fn apply(&mut self, command: Command) -> Result<(), Misuse> {
+    pub fn apply(&mut self, command: Command, buf: &mut [u8]) -> Result<Answer, Misuse> {
+        let trace = self.cx.story.trace();
+        trace.say(|contents| Record::session(self.id, command.clone().into(), contents));
+        let result = self.execute(command, buf);
+        trace.say(|contents| {
+            let pulled = match result {
+                Ok(Answer::PulledFile(Pulled::Bytes { len, .. })) => len,
+                Ok(_) | Err(_) => 0,
+            };
+            Record::answer(&result, Data::new(&buf[..pulled], contents.payload))
+        });
+        result
+    }
+
+    fn execute(&mut self, command: Command, buf: &mut [u8]) -> Result<Answer, Misuse> {
         let (transfer, cx) = (&mut *self.transfer, &mut self.cx);
         match command {
-            Command::Offer(offer) => transfer.answer(&offer, cx),
+            Command::Offer(offer) => transfer.answer(&offer, cx)?,
             Command::SupplyEntries { entries, last } => {
-                transfer.sender()?.supply_entries(entries, last)
+                transfer.sender()?.supply_entries(entries, last)?;
             }
             Command::Supply { file, piece, bytes, hash } => {
-                transfer.sender()?.supply(cx, file, piece, bytes, hash)
+                transfer.sender()?.supply(cx, file, piece, bytes, hash)?;
             }
             Command::Checked { file, first, hashes } => {
-                transfer.sender()?.checked(cx, file, first, &hashes)
+                transfer.sender()?.checked(cx, file, first, &hashes)?;
             }
-            Command::SetStreams(streams) => {
-                transfer.sender()?.set_streams(streams);
-                Ok(())
+            Command::SetStreams(streams) => transfer.sender()?.set_streams(streams),
+            Command::Accept(accept) => transfer.receiver()?.accept(accept)?,
+            Command::Take { file, haves } => transfer.receiver()?.take(file, haves)?,
+            Command::Skip { file } => transfer.receiver()?.skip(file)?,
+            Command::Pull { channel, room } => {
+                let room = room.min(buf.len());
+                let pulled = transfer.receiver()?.pull(cx, channel, &mut buf[..room]);
+                return Ok(Answer::PulledFile(pulled));
             }
-            Command::Accept(accept) => transfer.receiver()?.accept(accept),
-            Command::Take { file, haves } => transfer.receiver()?.take(file, haves),
-            Command::Skip { file } => transfer.receiver()?.skip(file),
             Command::Stored { file, piece, hash } => {
-                transfer.receiver()?.stored(cx, file, piece, hash)
+                transfer.receiver()?.stored(cx, file, piece, hash)?;
             }
-            Command::Committed { file } => transfer.receiver()?.committed(file),
-            Command::Finish => transfer.receiver()?.finish(),
-            Command::SetWindow(window) => transfer.receiver()?.set_window(window),
-            Command::Fail { file, code, reason } => transfer.fail(file, code, &reason, cx),
-            Command::Pause { reason } => transfer.pause(&reason, cx),
-            Command::Resume => transfer.resume(cx),
-            Command::Cancel { code, reason } => transfer.cancel(code, &reason, cx),
-            Command::SetLimit(rate) => transfer.set_limit(rate, cx),
-            Command::Reply(reply) => transfer.reply(reply, cx),
+            Command::Committed { file } => transfer.receiver()?.committed(file)?,
+            Command::Finish => transfer.receiver()?.finish()?,
+            Command::SetWindow(window) => transfer.receiver()?.set_window(window)?,
+            Command::Fail { file, code, reason } => transfer.fail(file, code, &reason, cx)?,
+            Command::Pause { reason } => transfer.pause(&reason, cx)?,
+            Command::Resume => transfer.resume(cx)?,
+            Command::Cancel { code, reason } => transfer.cancel(code, &reason, cx)?,
+            Command::SetLimit(rate) => transfer.set_limit(rate, cx)?,
+            Command::Reply(reply) => transfer.reply(reply, cx)?,
         }
+        Ok(Answer::Done)
+    }
+
+    fn give(&mut self, command: Command) -> Result<(), Misuse> {
+        self.apply(command, &mut []).map(Answer::done)
     }
 
     /// Sender: answers [`crate::files::Event::Requested`] with what there is. The token is the one
@@ -164,7 +202,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::Config`], [`Misuse::TooMuch`] for an offer that breaks a limit.
     pub fn offer(&mut self, offer: Offer) -> Result<(), Misuse> {
-        self.apply(Command::Offer(offer))
+        self.give(Command::Offer(offer))
     }
 
     /// Sender: answers [`crate::files::Event::WantedEntries`] with the next entries, in the order
@@ -174,7 +212,7 @@ impl Files<'_> {
     /// [`Misuse::NotWanted`] for more than were wanted; [`Misuse::Config`] for an entry that
     /// cannot be sent; nothing is taken then.
     pub fn supply_entries(&mut self, entries: Vec<Entry>, last: bool) -> Result<(), Misuse> {
-        self.apply(Command::SupplyEntries { entries, last })
+        self.give(Command::SupplyEntries { entries, last })
     }
 
     /// Sender: answers [`crate::files::Event::Wanted`] with all bytes of the piece and their
@@ -194,7 +232,7 @@ impl Files<'_> {
         bytes: Bytes,
         hash: Hash,
     ) -> Result<(), Misuse> {
-        self.apply(Command::Supply { file, piece, bytes, hash })
+        self.give(Command::Supply { file, piece, bytes, hash })
     }
 
     /// Sender: answers [`crate::files::Event::Check`] with the hashes of pieces from `first` on, in
@@ -203,7 +241,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::NotWanted`], [`Misuse::Gone`].
     pub fn checked(&mut self, file: u32, first: u64, hashes: Vec<Hash>) -> Result<(), Misuse> {
-        self.apply(Command::Checked { file, first, hashes })
+        self.give(Command::Checked { file, first, hashes })
     }
 
     /// Sender: so many streams, within 1 and [`limits::MAX_DATA_STREAMS`]. `None`: as many as it
@@ -212,7 +250,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::WrongRole`].
     pub fn set_streams(&mut self, streams: Option<usize>) -> Result<(), Misuse> {
-        self.apply(Command::SetStreams(streams))
+        self.give(Command::SetStreams(streams))
     }
 
     /// Receiver: accepts the offer.
@@ -220,7 +258,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::Config`] for a window outside of its limits.
     pub fn accept(&mut self, accept: Accept) -> Result<(), Misuse> {
-        self.apply(Command::Accept(accept))
+        self.give(Command::Accept(accept))
     }
 
     /// Either side: refuses what was offered or asked for, or a question.
@@ -238,7 +276,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::Gone`], [`Misuse::Config`] for pieces that such a file has not.
     pub fn take(&mut self, file: u32, haves: Vec<Have>) -> Result<(), Misuse> {
-        self.apply(Command::Take { file, haves })
+        self.give(Command::Take { file, haves })
     }
 
     /// Receiver: does not want an entry.
@@ -246,7 +284,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::Gone`].
     pub fn skip(&mut self, file: u32) -> Result<(), Misuse> {
-        self.apply(Command::Skip { file })
+        self.give(Command::Skip { file })
     }
 
     /// Receiver: takes bytes of a piece into `buf`, at most to its end. What is pulled gives the
@@ -255,7 +293,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::WrongRole`].
     pub fn pull(&mut self, channel: Channel, buf: &mut [u8]) -> Result<Pulled, Misuse> {
-        Ok(self.transfer.receiver()?.pull(&mut self.cx, channel, buf))
+        self.apply(Command::Pull { channel, room: buf.len() }, buf).map(Answer::pulled_file)
     }
 
     /// Receiver: a piece is stored, and this is the [`crate::files::hash::piece`] of its bytes. If
@@ -265,7 +303,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::NotWanted`] for a piece that was not pulled to its end, [`Misuse::Gone`].
     pub fn stored(&mut self, file: u32, piece: u64, hash: Hash) -> Result<(), Misuse> {
-        self.apply(Command::Stored { file, piece, hash })
+        self.give(Command::Stored { file, piece, hash })
     }
 
     /// Receiver: answers [`crate::files::Event::Complete`]: the file is in its place.
@@ -273,7 +311,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::Gone`].
     pub fn committed(&mut self, file: u32) -> Result<(), Misuse> {
-        self.apply(Command::Committed { file })
+        self.give(Command::Committed { file })
     }
 
     /// Receiver: answers [`crate::files::Event::Finishing`]: everything is durable.
@@ -281,7 +319,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::WrongState`].
     pub fn finish(&mut self) -> Result<(), Misuse> {
-        self.apply(Command::Finish)
+        self.give(Command::Finish)
     }
 
     /// Receiver: so many bytes may be on their way from now on.
@@ -289,7 +327,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::Config`] for a window outside of its limits.
     pub fn set_window(&mut self, window: u64) -> Result<(), Misuse> {
-        self.apply(Command::SetWindow(window))
+        self.give(Command::SetWindow(window))
     }
 
     /// Either side: gives a file up; the others go on. The sender says why it cannot be read, the
@@ -298,7 +336,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::Gone`].
     pub fn fail(&mut self, file: u32, code: Code, reason: &str) -> Result<(), Misuse> {
-        self.apply(Command::Fail { file, code, reason: reason.to_owned() })
+        self.give(Command::Fail { file, code, reason: reason.to_owned() })
     }
 
     /// Either side: starts no piece until this side resumes. What is on its way arrives.
@@ -306,7 +344,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::WrongState`].
     pub fn pause(&mut self, reason: &str) -> Result<(), Misuse> {
-        self.apply(Command::Pause { reason: reason.to_owned() })
+        self.give(Command::Pause { reason: reason.to_owned() })
     }
 
     /// Either side: goes on, if the other side has not paused it as well.
@@ -314,7 +352,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::WrongState`].
     pub fn resume(&mut self) -> Result<(), Misuse> {
-        self.apply(Command::Resume)
+        self.give(Command::Resume)
     }
 
     /// Either side: ends the transfer. What the receiver has, it keeps.
@@ -322,7 +360,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::WrongState`] when it is over.
     pub fn cancel(&mut self, code: Code, reason: &str) -> Result<(), Misuse> {
-        self.apply(Command::Cancel { code, reason: reason.to_owned() })
+        self.give(Command::Cancel { code, reason: reason.to_owned() })
     }
 
     /// Either side: at most so many bytes for each second. The lower limit of both sides counts.
@@ -330,7 +368,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::WrongRole`].
     pub fn set_limit(&mut self, rate: Option<u64>) -> Result<(), Misuse> {
-        self.apply(Command::SetLimit(rate))
+        self.give(Command::SetLimit(rate))
     }
 
     /// Answers [`crate::files::Event::Asked`]. A page that is too long is cut to what fits.
@@ -338,7 +376,7 @@ impl Files<'_> {
     /// # Errors
     /// [`Misuse::WrongState`].
     pub fn reply(&mut self, reply: Reply) -> Result<(), Misuse> {
-        self.apply(Command::Reply(reply))
+        self.give(Command::Reply(reply))
     }
 
     /// Numbers.

@@ -4,7 +4,6 @@
 //! is without input and output, but not without a clock: the `now` of the calls is advisory.
 
 mod buffers;
-mod cid;
 mod clock;
 mod config;
 mod conn;
@@ -13,7 +12,6 @@ mod paths;
 mod send;
 mod stack;
 mod streams;
-mod token;
 mod trust;
 mod why;
 

@@ -265,9 +265,10 @@ impl FilesApp {
 /// Gives a command. It may come too late: the session or the file has ended meanwhile.
 fn give(endpoint: &mut Endpoint, now: Instant, key: Key, command: Command) {
     let text = format!("{command:.200?}");
-    let done = endpoint.conn(now, key.0).and_then(|mut conn| conn.files(key.1)?.apply(command));
+    let done =
+        endpoint.conn(now, key.0).and_then(|mut conn| conn.files(key.1)?.apply(command, &mut []));
     match done {
-        Ok(()) | Err(Misuse::Gone | Misuse::NotWanted { .. } | Misuse::WrongState { .. }) => {}
+        Ok(_) | Err(Misuse::Gone | Misuse::NotWanted { .. } | Misuse::WrongState { .. }) => {}
         Err(misuse) => panic!("{key:?}: {misuse}: {text}"),
     }
 }

@@ -1,6 +1,7 @@
 //! What a test network is made of.
 
 use anabranch_core::Config;
+use anabranch_core::trace::Contents;
 
 use crate::content::Clip;
 use crate::link::LinkConfig;
@@ -22,8 +23,11 @@ pub struct Options {
     pub clients: usize,
     /// The server's catalogue.
     pub clips: Vec<Clip>,
-    /// Settings of QUIC on all hosts.
+    /// The transport of all hosts, and its settings.
     pub stack: stack::Knobs,
+    /// What every host records. What is recorded is replayed when the host goes away. By default
+    /// nothing, or what is needed for that if `ANABRANCH_REPLAY` is set.
+    pub record: Option<Contents>,
 }
 
 impl Default for Options {
@@ -37,11 +41,20 @@ impl Default for Options {
             clients: 1,
             clips: vec![Clip::new("clip", 1, 1 << 20)],
             stack: stack::Knobs::default(),
+            record: std::env::var_os("ANABRANCH_REPLAY").map(|_| Contents::default()),
         }
     }
 }
 
 impl Options {
+    /// The default over this transport.
+    #[must_use]
+    pub fn on(kind: stack::Kind) -> Self {
+        let mut options = Self::default();
+        options.stack.kind = kind;
+        options
+    }
+
     /// The default with one clip of this length.
     #[must_use]
     pub fn with_clip(len: u64) -> Self {

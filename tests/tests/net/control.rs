@@ -11,6 +11,8 @@ use anabranch_tests::oracle::Who;
 use anabranch_tests::pair::{Options, Pair};
 use anabranch_tests::seeds;
 
+use super::options;
+
 const CLIENT: Who = Who::Client(0);
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -28,7 +30,7 @@ fn page(pair: &mut Pair, conn: ConnId, after: Option<&str>) -> Listing {
 
 #[test]
 fn both_sides_say_who_they_are() {
-    let mut options = Options::default();
+    let mut options = options();
     options.client.agent = "client/7".to_owned();
     options.server.agent = "s".repeat(limits::MAX_AGENT + 50);
     let mut pair = Pair::new(0, options);
@@ -52,7 +54,7 @@ fn a_long_catalogue_comes_in_pages_and_in_order() {
         let clip =
             |n: usize| Clip::new(&format!("clip {n:03} {}", "x".repeat(n % 100)), 1, n as u64);
         let clips: Vec<Clip> = (0..200).rev().map(clip).collect();
-        let options = Options { clips, ..Options::default() }.over(&LinkConfig::rough(5));
+        let options = Options { clips, ..options() }.over(&LinkConfig::rough(5));
         let mut pair = Pair::new(seed, options);
         let conn = pair.up(0, Offered::V1);
         let (mut sizes, mut after) = (Vec::new(), None);
@@ -72,7 +74,7 @@ fn a_long_catalogue_comes_in_pages_and_in_order() {
 
 #[test]
 fn an_empty_catalogue_is_one_empty_page() {
-    let mut pair = Pair::new(0, Options { clips: Vec::new(), ..Options::default() });
+    let mut pair = Pair::new(0, Options { clips: Vec::new(), ..options() });
     let conn = pair.up(0, Offered::V1);
     let listing = page(&mut pair, conn, None);
     assert_eq!((listing.entries.len(), listing.next), (0, None));
@@ -82,7 +84,7 @@ fn an_empty_catalogue_is_one_empty_page() {
 
 #[test]
 fn a_ping_measures_the_round_trip_both_ways() {
-    let mut pair = Pair::new(0, Options::default());
+    let mut pair = Pair::new(0, options());
     let conn = pair.up(0, Offered::V1);
     pair.run_for(SECONDS(1));
     for (who, id) in [(CLIENT, conn), (Who::Server, pair.accepted()[0])] {
@@ -98,7 +100,7 @@ fn a_ping_measures_the_round_trip_both_ways() {
 
 #[test]
 fn requests_under_way_are_limited_and_all_are_answered() {
-    let mut pair = Pair::new(0, Options::default());
+    let mut pair = Pair::new(0, options());
     let conn = pair.up(0, Offered::V1);
     let mut handle = pair.conn(CLIENT, conn).unwrap();
     for n in 0..limits::MAX_REQUESTS {
@@ -114,7 +116,7 @@ fn requests_under_way_are_limited_and_all_are_answered() {
 
 #[test]
 fn a_classic_peer_has_no_control_stream() {
-    let mut pair = Pair::new(0, Options::default());
+    let mut pair = Pair::new(0, options());
     let conn = pair.up(0, Offered::Classic);
     let on_server = pair.accepted()[0];
     let mut handle = pair.conn(CLIENT, conn).unwrap();

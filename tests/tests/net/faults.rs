@@ -9,6 +9,8 @@ use anabranch_tests::oracle::Who;
 use anabranch_tests::pair::{Options, Pair};
 use anabranch_tests::seeds;
 
+use super::{pair_with_clip, with_clip};
+
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
 fn play_through(seed: u64, options: Options, offered: Offered) -> Pair {
@@ -25,12 +27,11 @@ fn drop_each(change: impl Fn(&mut Options, LinkConfig)) {
         for offered in [Offered::V1, Offered::Classic] {
             // A narrow link spreads the datagrams, so that there are many acknowledgements.
             let narrow = LinkConfig { bytes_per_second: Some(1_000_000), ..LinkConfig::default() };
-            let mut options = Options::with_clip(100_000).over(&narrow);
+            let mut options = with_clip(100_000).over(&narrow);
             change(&mut options, LinkConfig { drop_list: [k].into(), ..narrow });
             eprintln!("datagram {k}, {offered:?}");
             let pair = play_through(k, options, offered);
-            let wire = &pair.wires[0];
-            let (sent, lost) = (wire.up.counts(), wire.down.counts());
+            let (sent, lost) = pair.counts(0);
             assert_eq!(sent.listed + lost.listed, 1, "datagram {k} was lost: {sent:?} {lost:?}");
         }
     }
@@ -54,11 +55,11 @@ fn damaged_datagrams_are_as_good_as_lost() {
             truncate: Ratio::percent(5),
             ..LinkConfig::default()
         };
-        let mut options = Options::with_clip(300_000).over(&link);
+        let mut options = with_clip(300_000).over(&link);
         options.client.handshake_timeout = SECONDS(60);
         options.server.handshake_timeout = SECONDS(60);
         let pair = play_through(seed, options, Offered::Both);
-        let counts = pair.wires[0].down.counts();
+        let counts = pair.counts(0).1;
         assert!(counts.corrupted > 0 && counts.truncated > 0);
     });
 }
@@ -67,11 +68,11 @@ fn damaged_datagrams_are_as_good_as_lost() {
 fn a_path_with_a_small_mtu_works_with_discovery_on() {
     seeds::each(5, |seed| {
         let link = LinkConfig { mtu: Some(1_300), ..LinkConfig::default() };
-        let mut options = Options::with_clip(2_000_000).over(&link);
+        let mut options = with_clip(2_000_000).over(&link);
         options.stack.discover_mtu = true;
         options.stack.max_datagram = 1_452;
         let pair = play_through(seed, options, Offered::V1);
-        let counts = pair.wires[0].down.counts();
+        let counts = pair.counts(0).1;
         assert!(counts.too_big > 0, "larger datagrams were tried: {counts:?}");
         assert!(counts.too_big < 50, "and given up: {counts:?}");
     });
@@ -80,7 +81,7 @@ fn a_path_with_a_small_mtu_works_with_discovery_on() {
 #[test]
 fn discovery_finds_the_largest_datagrams_of_a_path() {
     let link = LinkConfig { mtu: Some(1_420), ..LinkConfig::default() };
-    let mut options = Options::with_clip(4_000_000).over(&link);
+    let mut options = with_clip(4_000_000).over(&link);
     options.stack.discover_mtu = true;
     options.stack.max_datagram = 1_452;
     let mut pair = play_through(0, options, Offered::V1);
@@ -97,7 +98,7 @@ fn a_mean_mixture() {
             truncate: Ratio::percent(2),
             ..LinkConfig::rough(5)
         };
-        let mut options = Options::with_clip(200_000).over(&link);
+        let mut options = with_clip(200_000).over(&link);
         options.client.handshake_timeout = SECONDS(60);
         options.server.handshake_timeout = SECONDS(60);
         play_through(seed, options, Offered::Both);
@@ -107,13 +108,12 @@ fn a_mean_mixture() {
 #[test]
 fn a_gap_in_the_network_is_survived() {
     seeds::each(5, |seed| {
-        let mut pair = Pair::with_clip(seed, 5_000_000);
+        let mut pair = pair_with_clip(seed, 5_000_000);
         let conn = pair.up(0, Offered::V1);
         let key = (conn, pair.play(0, conn));
         pair.must("bytes", SECONDS(5), |pair| pair.playback(0, key).bytes > 500_000);
         for on in [true, false] {
-            pair.wires[0].up.set_blackhole(on);
-            pair.wires[0].down.set_blackhole(on);
+            pair.blackhole(0, on, on);
             pair.run_for(SECONDS(12));
         }
         pair.complete(0, key, SECONDS(120));

@@ -10,6 +10,9 @@ use anabranch_tests::link::LinkConfig;
 use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::{Options, Pair};
 
+use super::options;
+
+
 pub(super) const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 pub(super) const CLIENT: Who = Who::Client(0);
 pub(super) const PIECE: u64 = 64 << 10;
@@ -56,7 +59,7 @@ const WAYS: [(Who, bool); 4] =
 fn every_kind_of_file_arrives_in_every_way() {
     for (sender, pushes) in WAYS {
         for loss in [0, 3] {
-            let mut options = Options::default();
+            let mut options = options();
             if loss > 0 {
                 (options.up, options.down) = (LinkConfig::rough(loss), LinkConfig::rough(loss));
             }
@@ -91,7 +94,7 @@ fn every_kind_of_file_arrives_in_every_way() {
 fn ten_thousand_small_files_cost_few_round_trips() {
     let latency = Duration::from_millis(50);
     let link = LinkConfig { latency, ..LinkConfig::default() };
-    let options = Options { up: link.clone(), down: link, ..Options::default() };
+    let options = Options { up: link.clone(), down: link, ..options() };
     let files = (0..10_000).map(|n| Source::file(&format!("d/{n:05}"), n, 1_024)).collect();
     let (mut pair, key) = pushing(options, files);
     let start = pair.now();
@@ -106,7 +109,7 @@ fn ten_thousand_small_files_cost_few_round_trips() {
 
 #[test]
 fn nothing_at_all_can_be_transferred() {
-    let (mut pair, key) = pushing(Options::default(), Vec::new());
+    let (mut pair, key) = pushing(options(), Vec::new());
     assert_eq!(pair.file_end(CLIENT, key, SECONDS(5)).how, End::Complete);
     let key = server_key(&pair);
     assert_eq!(pair.file_end(Who::Server, key, SECONDS(5)).how, End::Complete);
@@ -114,7 +117,7 @@ fn nothing_at_all_can_be_transferred() {
 
 #[test]
 fn entries_that_are_not_wanted_or_cannot_be_written_stop_no_others() {
-    let (mut pair, conn) = sending(Options::default(), assorted());
+    let (mut pair, conn) = sending(options(), assorted());
     pair.server_files.habits.skips = Some("tree/large".into());
     pair.server_files.habits.unwritable = Some("tree/one".into());
     let key = pair.push(CLIENT, conn, "");
@@ -140,7 +143,7 @@ fn names_are_judged_by_the_receiver() {
         (Names::MakeSafe, vec!["12_30.log", "_aux.c", "dots__", "fine"]),
     ] {
         let sources = names.iter().map(|name| Source::file(name, 1, 10)).collect();
-        let (mut pair, conn) = sending(Options::default(), sources);
+        let (mut pair, conn) = sending(options(), sources);
         pair.server_files.habits.accept = Accept { names: policy, ..Accept::default() };
         let key = pair.push(CLIENT, conn, "");
         let ended = pair.file_end(CLIENT, key, SECONDS(10));
@@ -155,7 +158,7 @@ fn names_are_judged_by_the_receiver() {
 
 #[test]
 fn a_folder_is_listed_page_by_page() {
-    let mut pair = Pair::new(1, Options::default());
+    let mut pair = Pair::new(1, options());
     let sources = (0..500).map(|n| Source::file(&format!("d/{n:0>150}"), n, n)).collect();
     pair.server_files = FilesApp::with(sources);
     let conn = pair.up(0, Offered::V1);
@@ -195,7 +198,7 @@ fn a_folder_is_listed_page_by_page() {
 
 #[test]
 fn there_are_only_so_many_transfers_at_once() {
-    let (mut pair, conn) = sending(Options::default(), vec![Source::file("a", 1, 10)]);
+    let (mut pair, conn) = sending(options(), vec![Source::file("a", 1, 10)]);
     pair.server_files.habits.silent = true;
     let keys: Vec<Key> = (0..limits::MAX_TRANSFERS).map(|_| pair.push(CLIENT, conn, "")).collect();
     let more =
@@ -211,7 +214,7 @@ fn there_are_only_so_many_transfers_at_once() {
 
 #[test]
 fn a_classic_connection_has_no_files() {
-    let mut pair = Pair::new(1, Options::default());
+    let mut pair = Pair::new(1, options());
     let conn = pair.up(0, Offered::Classic);
     let asked =
         pair.conn(CLIENT, conn).unwrap().ask_files(Query::Transfers { after: None, most: 1 });
@@ -222,7 +225,7 @@ fn a_classic_connection_has_no_files() {
 fn so_many_streams_carry_it_as_are_asked_for() {
     for streams in [1, 2, 5, limits::MAX_DATA_STREAMS] {
         let link = LinkConfig { bytes_per_second: Some(5_000_000), ..LinkConfig::default() };
-        let options = Options { up: link.clone(), down: link, ..Options::default() };
+        let options = Options { up: link.clone(), down: link, ..options() };
         let (mut pair, key) = pushing(options, vec![Source::file("a", 1, 4_000_000)]);
         pair.with_files(CLIENT, key, |files| files.set_streams(Some(streams))).unwrap();
         let ended = pair.file_end(CLIENT, key, SECONDS(30));
@@ -244,7 +247,7 @@ fn it_finds_out_what_it_is_limited_by() {
         (LimitedBy::Limit, LimitedBy::Network),
     ];
     for (by, seen_by_receiver) in cases {
-        let mut options = Options::default();
+        let mut options = options();
         if by == LimitedBy::Network {
             (options.up, options.down) = (slow.clone(), slow.clone());
         }
@@ -270,7 +273,7 @@ fn it_finds_out_what_it_is_limited_by() {
 
 #[test]
 fn entries_that_cannot_be_sent_are_misuse() {
-    let (mut pair, key) = pushing(Options::default(), Vec::new());
+    let (mut pair, key) = pushing(options(), Vec::new());
     let of = |name: &str| Entry::file(name, Some(1));
     let early = pair.with_files(CLIENT, key, |files| files.supply_entries(vec![of("a")], true));
     assert!(matches!(early, Err(Misuse::NotWanted { .. })), "{early:?}");

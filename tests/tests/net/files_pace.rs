@@ -10,10 +10,11 @@ use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::{Options, Pair, unpaced};
 
 use super::files::{CLIENT, PIECE, SECONDS, pushing, sending, server_key};
+use super::options;
 
 fn limited(rate: u64) -> Options {
     let link = LinkConfig { bytes_per_second: Some(rate), ..LinkConfig::default() };
-    Options { up: link.clone(), down: link, ..Options::default() }
+    Options { up: link.clone(), down: link, ..options() }
 }
 
 fn acked(pair: &mut Pair, key: Key) -> u64 {
@@ -23,7 +24,7 @@ fn acked(pair: &mut Pair, key: Key) -> u64 {
 #[test]
 fn a_limit_of_either_side_is_kept() {
     for who in [CLIENT, Who::Server] {
-        let (mut pair, key) = pushing(Options::default(), vec![Source::file("a", 1, 5_000_000)]);
+        let (mut pair, key) = pushing(options(), vec![Source::file("a", 1, 5_000_000)]);
         pair.must("told", SECONDS(1), |pair| !pair.server_files.told.is_empty());
         let at = if who == CLIENT { key } else { server_key(&pair) };
         pair.with_files(who, at, |files| files.set_limit(Some(500_000))).unwrap();
@@ -120,7 +121,7 @@ fn media_is_not_slowed_down_by_files() {
     // The server sends a clip and, to the same client, a large file.
     let time = |files: bool| {
         let mut options = limited(4_000_000);
-        options.clips = Options::with_clip(2_000_000).clips;
+        options.clips = super::with_clip(2_000_000).clips;
         let mut pair = Pair::new(3, options);
         pair.server_files =
             anabranch_tests::apps::FilesApp::with(vec![Source::file("bulk", 1, 40_000_000)]);
@@ -141,7 +142,7 @@ fn media_is_not_slowed_down_by_files() {
 #[test]
 fn a_slow_receiver_stops_the_sender_within_its_window() {
     for window in [limits::MIN_FILE_WINDOW, 1 << 20, 4 << 20] {
-        let (mut pair, conn) = sending(Options::default(), vec![Source::file("a", 1, 20_000_000)]);
+        let (mut pair, conn) = sending(options(), vec![Source::file("a", 1, 20_000_000)]);
         pair.server_files.habits.accept = Accept { window, ..Accept::default() };
         pair.server_files.habits.idle = true;
         let key = pair.push(CLIENT, conn, "");
@@ -163,7 +164,7 @@ fn a_slow_receiver_stops_the_sender_within_its_window() {
 
 #[test]
 fn a_window_can_be_changed_while_it_runs() {
-    let (mut pair, conn) = sending(Options::default(), vec![Source::file("a", 1, 20_000_000)]);
+    let (mut pair, conn) = sending(options(), vec![Source::file("a", 1, 20_000_000)]);
     pair.server_files.habits.store_delay = Duration::from_millis(100);
     let key = pair.push(CLIENT, conn, "");
     pair.run_for(Duration::from_millis(300));
@@ -189,7 +190,7 @@ fn it_is_as_fast_as_the_link_and_uses_no_more_than_it_needs() {
             queue_bytes: 1 << 20,
             ..LinkConfig::default()
         };
-        let options = Options { up: link.clone(), down: link, ..Options::default() };
+        let options = Options { up: link.clone(), down: link, ..options() };
         let (mut pair, key) = pushing(options, vec![Source::file("a", 1, size)]);
         let start = pair.now();
         let ended = pair.file_end(CLIENT, key, SECONDS(60));

@@ -10,11 +10,13 @@ use anabranch_tests::link::LinkConfig;
 use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::{Options, Pair};
 
+
 use super::files::{CLIENT, PIECE, SECONDS, pushing, sending};
+use super::options;
 
 fn slow() -> Options {
     let link = LinkConfig { bytes_per_second: Some(2_000_000), ..LinkConfig::default() };
-    Options { up: link.clone(), down: link, ..Options::default() }
+    Options { up: link.clone(), down: link, ..options() }
 }
 
 fn large() -> Vec<Source> {
@@ -62,7 +64,7 @@ fn after_a_cut_at_any_time_only_what_is_missing_is_sent() {
 
 #[test]
 fn what_is_complete_is_not_sent_again() {
-    let (mut pair, key) = pushing(Options::default(), large());
+    let (mut pair, key) = pushing(options(), large());
     pair.file_end(CLIENT, key, SECONDS(30));
     let again = pair.push(CLIENT, key.0, "");
     let ended = pair.file_end(CLIENT, again, SECONDS(30));

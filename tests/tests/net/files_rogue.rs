@@ -11,11 +11,13 @@ use anabranch_core::{Code, Violation, limits};
 use anabranch_tests::apps::{FilesApp, Source};
 use anabranch_tests::pair::{Options, Pair};
 
+
 use super::files::{PIECE, SECONDS};
+use super::options;
 
 /// A rogue that is connected, and has greeted.
 fn rogue() -> Pair {
-    let mut pair = Pair::new(1, Options::default());
+    let mut pair = Pair::new(1, options());
     pair.server_files = FilesApp::with(vec![
         Source::file("s/a", 1, 300_000),
         Source::file("s/b", 2, 10),

@@ -8,7 +8,9 @@ use anabranch_tests::apps::{FilesApp, Source};
 use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::{Options, Pair};
 
+
 use super::files::{CLIENT, PIECE, SECONDS, pushing, sending, server_key};
+use super::options;
 
 fn three() -> Vec<Source> {
     vec![
@@ -35,7 +37,7 @@ fn only_b_fails(pair: &mut Pair, key: Key, code: Code) {
 #[test]
 fn a_piece_that_is_damaged_is_sent_again() {
     for times in 1..limits::MAX_PIECE_TRIES {
-        let (mut pair, conn) = sending(Options::default(), three());
+        let (mut pair, conn) = sending(options(), three());
         pair.server_files.habits.damaged.insert(("b".into(), 3), times);
         let key = pair.push(CLIENT, conn, "");
         let ended = pair.file_end(CLIENT, key, SECONDS(30));
@@ -50,7 +52,7 @@ fn a_piece_that_is_damaged_is_sent_again() {
 
 #[test]
 fn a_piece_that_stays_damaged_fails_its_file_alone() {
-    let (mut pair, conn) = sending(Options::default(), three());
+    let (mut pair, conn) = sending(options(), three());
     pair.server_files.habits.damaged.insert(("b".into(), 3), limits::MAX_PIECE_TRIES);
     let key = pair.push(CLIENT, conn, "");
     only_b_fails(&mut pair, key, Code::Integrity);
@@ -62,7 +64,7 @@ fn a_file_with_many_wrong_pieces_is_given_up() {
     let right = 250;
     let pieces = right + limits::MAX_WRONG_PIECES as u64 + 1;
     let sources = vec![Source::file("b", 2, pieces * PIECE)];
-    let (mut pair, conn) = sending(Options::default(), sources);
+    let (mut pair, conn) = sending(options(), sources);
     pair.server_files.habits.store_delay = Duration::from_millis(200);
     for piece in right..pieces {
         pair.server_files.habits.damaged.insert(("b".into(), piece), 1);
@@ -86,12 +88,12 @@ fn a_source_that_changes_is_noticed_in_every_way() {
     for (what, change) in changes {
         let mut sources = three();
         change(&mut sources[1]);
-        let (mut pair, key) = pushing(Options::default(), sources);
+        let (mut pair, key) = pushing(options(), sources);
         println!("{what}");
         only_b_fails(&mut pair, key, Code::SourceChanged);
     }
     // It gives other bytes when a piece is wanted again.
-    let (mut pair, conn) = sending(Options::default(), three());
+    let (mut pair, conn) = sending(options(), three());
     pair.server_files.habits.damaged.insert(("b".into(), 3), 1);
     pair.server_files.habits.store_delay = Duration::from_millis(200);
     let key = pair.push(CLIENT, conn, "");
@@ -104,7 +106,7 @@ fn a_source_that_changes_is_noticed_in_every_way() {
 fn either_side_can_give_up_a_file_at_any_time() {
     for who in [CLIENT, Who::Server] {
         for ms in (0..250).step_by(17) {
-            let (mut pair, conn) = sending(Options::default(), three());
+            let (mut pair, conn) = sending(options(), three());
             pair.server_files.habits.store_delay = Duration::from_millis(20);
             let key = pair.push(CLIENT, conn, "");
             pair.run_for(Duration::from_millis(ms));
@@ -129,7 +131,7 @@ fn either_side_can_give_up_a_file_at_any_time() {
 #[test]
 fn offers_and_requests_are_refused_with_a_reason() {
     for pull in [false, true] {
-        let (mut pair, conn) = sending(Options::default(), three());
+        let (mut pair, conn) = sending(options(), three());
         pair.server_files = FilesApp::with(three());
         pair.server_files.habits.refuses = Some(Code::Denied);
         let key = if pull { pair.pull(CLIENT, conn, "a") } else { pair.push(CLIENT, conn, "") };
@@ -143,7 +145,7 @@ fn offers_and_requests_are_refused_with_a_reason() {
         let key = pair.push(CLIENT, conn, "a");
         assert_eq!(pair.file_end(CLIENT, key, SECONDS(5)).how, End::Complete);
     }
-    let (mut pair, conn) = sending(Options::default(), Vec::new());
+    let (mut pair, conn) = sending(options(), Vec::new());
     let key = pair.pull(CLIENT, conn, "nothing");
     let ended = pair.file_end(CLIENT, key, SECONDS(5));
     assert!(matches!(ended.how, End::Peer(Code::NotFound, _)), "{ended:?}");
@@ -153,7 +155,7 @@ fn offers_and_requests_are_refused_with_a_reason() {
 fn either_side_can_cancel_at_any_time() {
     for who in [CLIENT, Who::Server] {
         for ms in (0..250).step_by(17) {
-            let (mut pair, conn) = sending(Options::default(), three());
+            let (mut pair, conn) = sending(options(), three());
             pair.server_files.habits.store_delay = Duration::from_millis(20);
             let key = pair.push(CLIENT, conn, "");
             pair.run_for(Duration::from_millis(ms));
@@ -185,7 +187,7 @@ fn either_side_can_cancel_at_any_time() {
 
 #[test]
 fn a_host_that_shuts_down_lets_run_what_runs_and_refuses_what_is_new() {
-    let (mut pair, conn) = sending(Options::default(), three());
+    let (mut pair, conn) = sending(options(), three());
     pair.server_files.habits.store_delay = Duration::from_millis(300);
     let key = pair.push(CLIENT, conn, "");
     pair.run_for(Duration::from_millis(200));

@@ -7,8 +7,10 @@ use anabranch_core::config::Retry;
 use anabranch_core::transport::{Dropped, Offered};
 use anabranch_core::{Seed, limits};
 use anabranch_tests::oracle::Who;
-use anabranch_tests::pair::{Options, Pair, SERVER};
+use anabranch_tests::pair::{Pair, SERVER};
 use anabranch_tests::seeds;
+
+use super::{ON, options, pair_with_clip};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -20,7 +22,7 @@ fn attacker(n: usize) -> SocketAddr {
 
 #[test]
 fn half_open_connections_of_one_address_are_limited() {
-    let mut options = Options::default();
+    let mut options = options();
     options.server.retry = Retry::Never;
     let mut pair = Pair::new(0, options);
     let n = limits::MAX_HALF_OPEN_PER_ADDRESS + 40;
@@ -39,7 +41,7 @@ fn half_open_connections_of_one_address_are_limited() {
 
 #[test]
 fn half_open_connections_are_limited_in_all() {
-    let mut options = Options::default();
+    let mut options = options();
     options.server.retry = Retry::Never;
     options.server.max_half_open = 50;
     let mut pair = Pair::new(0, options);
@@ -54,7 +56,7 @@ fn half_open_connections_are_limited_in_all() {
 
 #[test]
 fn under_load_proof_of_address_is_asked_for() {
-    let mut pair = Pair::new(0, Options::default());
+    let mut pair = Pair::new(0, options());
     let n = limits::HALF_OPEN_BEFORE_RETRY + 20;
     for (n, first) in pair.first_flights(n).into_iter().enumerate() {
         let from = SocketAddr::from((Ipv4Addr::new(10, 0, 0, u8::try_from(n).unwrap()), 5_000));
@@ -65,7 +67,7 @@ fn under_load_proof_of_address_is_asked_for() {
     let last = SocketAddr::from((Ipv4Addr::new(10, 0, 0, u8::try_from(n - 1).unwrap()), 5_000));
     let answers = &pair.strays[&last].datagrams;
     assert_eq!(answers.len(), 1);
-    assert_eq!(answers[0][0] & 0xf0, 0xf0, "a Retry packet");
+    assert!(ON.is_retry(&answers[0]), "a Retry packet");
     // Whoever proves his address gets in.
     let conn = pair.up(0, Offered::V1);
     let key = (conn, pair.play(0, conn));
@@ -74,7 +76,7 @@ fn under_load_proof_of_address_is_asked_for() {
 
 #[test]
 fn an_established_connection_goes_on_in_a_flood_of_initials() {
-    let mut pair = Pair::with_clip(0, 3_000_000);
+    let mut pair = pair_with_clip(0, 3_000_000);
     let conn = pair.up(0, Offered::V1);
     let key = (conn, pair.play(0, conn));
     let firsts = pair.first_flights(400);
@@ -91,10 +93,10 @@ fn an_established_connection_goes_on_in_a_flood_of_initials() {
 
 #[test]
 fn short_initials_are_dropped() {
-    let mut pair = Pair::new(0, Options::default());
+    let mut pair = Pair::new(0, options());
     let first = pair.first_flights(1).remove(0);
     for len in [1, 20, 600, limits::MIN_INITIAL_DATAGRAM - 1] {
-        pair.inject(attacker(0), &first[..len]);
+        pair.inject(attacker(0), &ON.cut(&first, len));
     }
     pair.settle();
     assert_eq!(pair.endpoint(Who::Server).connections(), 0);
@@ -104,15 +106,13 @@ fn short_initials_are_dropped() {
 
 #[test]
 fn an_unknown_version_is_answered_with_ours() {
-    let mut pair = Pair::new(0, Options::default());
-    let mut first = pair.first_flights(1).remove(0);
-    first[1..5].copy_from_slice(&0x1a2a_3a4au32.to_be_bytes());
-    pair.inject(attacker(0), &first);
-    pair.inject(attacker(1), &first[..1_000]);
+    let mut pair = Pair::new(0, options());
+    let first = pair.first_flights(1).remove(0);
+    pair.inject(attacker(0), &ON.with_version(&first, 0x1a2a_3a4a));
+    pair.inject(attacker(1), &ON.with_version(&first[..1_000], 0x1a2a_3a4a));
     pair.settle();
     let answer = &pair.strays[&attacker(0)].datagrams[0];
-    assert_eq!(answer[1..5], [0; 4], "a version negotiation packet");
-    assert!(answer.windows(4).any(|w| w == 1u32.to_be_bytes()), "that names version 1");
+    assert!(ON.is_version_answer(answer), "version 1");
     assert!(!pair.strays.contains_key(&attacker(1)), "short datagrams get no answer");
     // Such an answer is never answered itself.
     let echo = answer.clone();
@@ -125,17 +125,16 @@ fn an_unknown_version_is_answered_with_ours() {
 fn garbage_from_anywhere_is_counted_and_dropped() {
     seeds::each(10, |seed| {
         let mut dice = Seed::from_u64(seed).stream("garbage");
-        let mut pair = Pair::with_clip(seed, 1_000_000);
+        let mut pair = pair_with_clip(seed, 1_000_000);
         let conn = pair.up(0, Offered::V1);
         let key = (conn, pair.play(0, conn));
-        let client = pair.wires[0].home();
+        let client = pair.seen_as(0).expect("it has sent");
         for n in 0..600 {
             let len = [1, 5, 21, 40, 1_200, 1_500][usize::try_from(dice.below(6)).unwrap()];
             let mut bytes = vec![0; len];
             dice.fill(&mut bytes);
             if dice.chance(1, 3) {
-                bytes[0] |= 0xc0;
-                bytes.splice(1..5.min(len), 1u32.to_be_bytes());
+                bytes = ON.garbage(bytes);
             }
             let from = if dice.chance(1, 3) { client } else { attacker(n) };
             pair.inject(from, &bytes);
@@ -149,18 +148,13 @@ fn garbage_from_anywhere_is_counted_and_dropped() {
 
 #[test]
 fn datagrams_of_an_unknown_connection_get_a_shorter_reset() {
-    let mut pair = Pair::new(0, Options::default());
-    let datagram = |len| {
-        let mut bytes = vec![0x55; len];
-        bytes[0] = 0x40;
-        bytes
-    };
+    let mut pair = Pair::new(0, options());
     for (n, len) in [21, 40, 43, 200, 1_300].into_iter().enumerate() {
-        pair.inject(attacker(n), &datagram(len));
+        pair.inject(attacker(n), &ON.stray(len));
         pair.settle();
         for answer in pair.strays.get(&attacker(n)).into_iter().flat_map(|s| &s.datagrams) {
             assert!(answer.len() < len, "{} bytes for {len}: resets must not loop", answer.len());
-            assert!(answer.len() >= 21 && answer[0] & 0xc0 == 0x40);
+            assert!(ON.is_reset(answer));
         }
     }
     assert!(pair.strays.contains_key(&attacker(4)), "a long one is answered");
@@ -168,9 +162,8 @@ fn datagrams_of_an_unknown_connection_get_a_shorter_reset() {
 
 #[test]
 fn stateless_answers_are_limited() {
-    let mut pair = Pair::new(0, Options::default());
-    let mut bytes = vec![0x55; 100];
-    bytes[0] = 0x40;
+    let mut pair = Pair::new(0, options());
+    let bytes = ON.stray(100);
     for n in 0..3_000 {
         pair.inject(attacker(n), &bytes);
         if n % 50 == 0 {
@@ -185,7 +178,7 @@ fn stateless_answers_are_limited() {
 
 #[test]
 fn impossible_datagrams_are_dropped() {
-    let mut pair = Pair::new(0, Options::default());
+    let mut pair = Pair::new(0, options());
     let first = pair.first_flights(1).remove(0);
     pair.inject(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &first);
     pair.inject(SERVER, &[]);

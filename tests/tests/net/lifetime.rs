@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use anabranch_core::media::{EndReason, Nack};
+use anabranch_core::media::{self, EndReason, Nack};
 use anabranch_core::transport::Offered;
 use anabranch_core::{Code, Event, Lost, Misuse, Why};
 use anabranch_tests::oracle::Who;
 use anabranch_tests::pair::{Options, Pair, unpaced};
 use anabranch_tests::seeds;
 
+use super::{options, pair_with_clip, with_clip};
+
 const CLIENT: Who = Who::Client(0);
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
 fn without_keep_alive() -> Options {
-    let mut options = Options::default();
+    let mut options = options();
     options.client.keep_alive = None;
     options
 }
@@ -24,8 +26,7 @@ fn silence_ends_a_connection_on_both_sides() {
         let mut pair = Pair::new(0, without_keep_alive());
         let conn = pair.up(0, Offered::V1);
         pair.run_for(SECONDS(1));
-        pair.wires[0].up.set_blackhole(blackhole);
-        pair.wires[0].down.set_blackhole(blackhole);
+        pair.blackhole(0, blackhole, blackhole);
         pair.run_for(SECONDS(28));
         assert_eq!(pair.closed(CLIENT, conn), None);
         pair.run_for(SECONDS(10));
@@ -39,11 +40,11 @@ fn silence_ends_a_connection_on_both_sides() {
 #[test]
 fn keep_alive_keeps_an_idle_connection() {
     for offered in [Offered::V1, Offered::Classic] {
-        let mut pair = Pair::new(0, Options::default());
+        let mut pair = Pair::new(0, options());
         let conn = pair.up(0, offered);
         pair.run_for(SECONDS(3_600));
         assert_eq!(pair.closed(CLIENT, conn), None);
-        let sent = pair.wires[0].up.counts().sent;
+        let sent = pair.counts(0).0.sent;
         assert!(sent < 1_000, "{sent} datagrams in an idle hour");
         let key = (conn, pair.play(0, conn));
         pair.complete(0, key, SECONDS(30));
@@ -52,10 +53,10 @@ fn keep_alive_keeps_an_idle_connection() {
 
 #[test]
 fn keep_alive_does_not_hide_a_dead_server() {
-    let mut pair = Pair::new(0, Options::default());
+    let mut pair = Pair::new(0, options());
     let conn = pair.up(0, Offered::V1);
     pair.run_for(SECONDS(100));
-    pair.wires[0].down.set_blackhole(true);
+    pair.blackhole(0, false, true);
     pair.run_for(SECONDS(100));
     assert_eq!(pair.closed(CLIENT, conn), Some(&Why::Lost(Lost::IdleTimeout)));
 }
@@ -63,7 +64,7 @@ fn keep_alive_does_not_hide_a_dead_server() {
 #[test]
 fn a_restarted_server_resets_the_connections_it_has_forgotten() {
     seeds::each(8, |seed| {
-        let mut pair = Pair::with_clip(seed, 20_000_000);
+        let mut pair = pair_with_clip(seed, 20_000_000);
         let conn = pair.up(0, Offered::V1);
         let key = (conn, pair.play(0, conn));
         pair.must("bytes", SECONDS(10), |pair| pair.playback(0, key).bytes > 500_000);
@@ -83,7 +84,7 @@ fn a_restarted_server_resets_the_connections_it_has_forgotten() {
 #[test]
 fn a_drain_lets_run_what_runs_and_refuses_what_is_new() {
     seeds::each(8, |seed| {
-        let mut pair = Pair::with_clip(seed, 10_000_000);
+        let mut pair = pair_with_clip(seed, 10_000_000);
         let conn = pair.up(0, Offered::V1);
         let on_server = pair.accepted()[0];
         let key = (conn, pair.play(0, conn));
@@ -114,7 +115,7 @@ fn a_drain_lets_run_what_runs_and_refuses_what_is_new() {
 #[test]
 fn a_drain_ends_in_time_even_if_a_session_does_not() {
     for offered in [Offered::V1, Offered::Classic] {
-        let mut pair = Pair::with_clip(0, 10_000_000);
+        let mut pair = pair_with_clip(0, 10_000_000);
         let conn = pair.up(0, offered);
         let key = (conn, pair.play(0, conn));
         pair.must("bytes", SECONDS(10), |pair| pair.playback(0, key).bytes > 500_000);
@@ -134,7 +135,7 @@ fn a_drain_ends_in_time_even_if_a_session_does_not() {
 
 #[test]
 fn close_all_ends_everything_at_once() {
-    let mut pair = Pair::new(0, Options { clients: 3, ..Options::with_clip(10_000_000) });
+    let mut pair = Pair::new(0, Options { clients: 3, ..with_clip(10_000_000) });
     let conns: Vec<_> = (0..3).map(|n| pair.up(n, Offered::V1)).collect();
     let keys: Vec<_> = conns.iter().enumerate().map(|(n, c)| (*c, pair.play(n, *c))).collect();
     pair.run_for(Duration::from_millis(100));
@@ -153,7 +154,7 @@ fn close_all_ends_everything_at_once() {
 
 #[test]
 fn a_close_carries_its_code_and_reason() {
-    let mut pair = Pair::new(0, Options::default());
+    let mut pair = Pair::new(0, options());
     let conn = pair.up(0, Offered::V1);
     let on_server = pair.accepted()[0];
     pair.conn(CLIENT, conn).unwrap().close(Code::Cancelled, "enough");
@@ -167,8 +168,42 @@ fn a_close_carries_its_code_and_reason() {
 }
 
 #[test]
-fn ids_of_the_past_name_nothing() {
+fn a_close_right_behind_a_request_is_no_violation() {
+    let mut pair = Pair::with_clip(0, 3_000_000);
+    let conn = pair.up(0, Offered::V1);
+    let on_server = pair.accepted()[0];
+    let key = (conn, pair.play(0, conn));
+    pair.must("bytes", SECONDS(10), |pair| pair.playback(0, key).bytes > 500_000);
+    // Both reach the server at one time: it has an answer to write when the end is there.
+    pair.conn(CLIENT, conn).unwrap().ping().unwrap();
+    pair.settle();
+    pair.conn(CLIENT, conn).unwrap().close(Code::Cancelled, "");
+    pair.run_for(SECONDS(1));
+    let why = Why::Peer(Code::Cancelled, String::new());
+    assert_eq!(pair.closed(Who::Server, on_server), Some(&why));
+    let ended = pair.told(Who::Server).iter().find_map(|told| match &told.2 {
+        Event::Media(_, media::Event::Ended(ended)) => Some(ended.reason),
+        _ => None,
+    });
+    assert_eq!(ended, Some(EndReason::ConnectionLost));
+}
+
+#[test]
+fn ids_are_gone_as_soon_as_the_end_is_told() {
     let mut pair = Pair::with_clip(0, 50_000);
+    let conn = pair.up(0, Offered::V1);
+    let key = (conn, pair.play(0, conn));
+    pair.complete(0, key, SECONDS(10));
+    let gone = |pair: &mut Pair| pair.conn(CLIENT, conn)?.media(key.1).map(drop);
+    assert_eq!(gone(&mut pair), Err(Misuse::Gone));
+    pair.conn(CLIENT, conn).unwrap().close(Code::None, "");
+    pair.must("closed", SECONDS(1), |pair| pair.closed(CLIENT, conn).is_some());
+    assert!(matches!(pair.conn(CLIENT, conn), Err(Misuse::Gone)));
+}
+
+#[test]
+fn ids_of_the_past_name_nothing() {
+    let mut pair = pair_with_clip(0, 50_000);
     let first = pair.up(0, Offered::V1);
     pair.conn(CLIENT, first).unwrap().close(Code::None, "");
     pair.run_for(SECONDS(5));

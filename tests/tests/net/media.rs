@@ -11,6 +11,8 @@ use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::{Options, Pair, named, unpaced};
 use anabranch_tests::seeds;
 
+use super::{options, pair_with_clip, with_clip};
+
 const CLIENT: Who = Who::Client(0);
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 /// Long enough for what was in flight when a pause was asked for.
@@ -18,7 +20,7 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// A clip that plays at 4 Mbit/s in chunks of 16 KiB, and a server that grants both.
 fn paced(len: u64) -> Options {
-    let mut options = Options::with_clip(len);
+    let mut options = with_clip(len);
     options.clips[0].bitrate = Some(4_000_000);
     options.server.media.max_bitrate = 4_000_000;
     options.server.media.max_chunk = 16 << 10;
@@ -53,7 +55,7 @@ fn every_byte_arrives_in_both_dialects() {
             (Offered::Both, Dialect::V1),
             (Offered::Classic, Dialect::Classic),
         ] {
-            let options = Options::with_clip(300_000 + seed * 7_919);
+            let options = with_clip(300_000 + seed * 7_919);
             let (mut pair, key) = start(options, seed, offered, unpaced());
             assert_eq!(pair.conn(CLIENT, key.0).unwrap().dialect(), Some(dialect));
             pair.complete(0, key, SECONDS(60));
@@ -70,7 +72,7 @@ fn every_byte_arrives_in_both_dialects() {
 #[test]
 fn sizes_around_a_chunk_and_nothing_at_all() {
     for len in [0, 1, 1_023, 1_024, 1_025, 65_535, 65_536, 65_537, 131_072] {
-        let (mut pair, key) = start(Options::with_clip(len), 0, Offered::V1, unpaced());
+        let (mut pair, key) = start(with_clip(len), 0, Offered::V1, unpaced());
         pair.complete(0, key, SECONDS(30));
         assert_eq!(pair.playback(0, key).bytes, len);
     }
@@ -106,7 +108,7 @@ fn a_pause_is_silent_and_a_resume_goes_on_without_a_gap() {
     seeds::each(8, |seed| {
         for offered in [Offered::V1, Offered::Classic] {
             let (mut pair, key) = start(paced(3_000_000), seed, offered, by_bitrate());
-            for stop in [3, 40 + seed, 90] {
+            for stop in [3, 40 + seed % 50, 90] {
                 pair.must("chunks", SECONDS(60), |pair| pair.playback(0, key).chunks >= stop);
                 pair.pause(0, key, Some(GRACE)).unwrap();
                 pair.run_for(SECONDS(2));
@@ -154,7 +156,7 @@ fn a_session_starts_where_it_is_asked_to() {
         (Start::Sequence(3), 20_000),
     ];
     for (at, byte) in starts {
-        let mut options = Options::with_clip(100_000);
+        let mut options = with_clip(100_000);
         options.server.media.max_chunk = 10_000;
         let request = Request { start: at, ..unpaced() };
         let (mut pair, key) = start(options, 0, Offered::V1, request);
@@ -173,7 +175,7 @@ fn what_cannot_be_had_is_refused() {
         (Request { start: Start::Sequence(u32::MAX), ..unpaced() }, Nack::StartOutOfRange),
     ];
     for (request, nack) in cases {
-        let (mut pair, key) = start(Options::with_clip(1_000_000), 0, Offered::V1, request);
+        let (mut pair, key) = start(with_clip(1_000_000), 0, Offered::V1, request);
         pair.must("refused", SECONDS(1), |pair| pair.client_apps[0].refused.contains_key(&key));
         assert_eq!(pair.client_apps[0].refused[&key], nack);
         let next = pair.play(0, key.0);
@@ -206,7 +208,7 @@ fn either_side_may_end_it() {
 
 #[test]
 fn a_failing_source_ends_the_session_and_not_the_connection() {
-    let mut pair = Pair::with_clip(0, 2_000_000);
+    let mut pair = pair_with_clip(0, 2_000_000);
     pair.server_app.supply = Supply::FailAt(1_200_000);
     let conn = pair.up(0, Offered::V1);
     let key = (conn, pair.play(0, conn));
@@ -220,7 +222,7 @@ fn a_failing_source_ends_the_session_and_not_the_connection() {
 
 #[test]
 fn a_slow_source_delays_and_loses_nothing() {
-    let mut pair = Pair::with_clip(0, 3_000_000);
+    let mut pair = pair_with_clip(0, 3_000_000);
     pair.server_app.supply = Supply::After(Duration::from_millis(300));
     let conn = pair.up(0, Offered::V1);
     let key = (conn, pair.play(0, conn));
@@ -230,12 +232,12 @@ fn a_slow_source_delays_and_loses_nothing() {
 #[test]
 fn an_empty_catalogue_refuses_and_the_default_is_the_first_name() {
     let clips = vec![Clip::new("b", 1, 1_000), Clip::new("a", 2, 2_000)];
-    let options = Options { clips, ..Options::default() };
+    let options = Options { clips, ..options() };
     let mut pair = Pair::new(0, options);
     let conn = pair.up(0, Offered::V1);
     let session = pair.open(0, conn, 1, unpaced()).unwrap();
     pair.complete(0, (conn, session), SECONDS(5));
-    let mut pair = Pair::with_clip(0, 1);
+    let mut pair = pair_with_clip(0, 1);
     pair.endpoint(Who::Server).hub().set_catalogue(Vec::new(), None).unwrap();
     let conn = pair.up(0, Offered::V1);
     let key = (conn, pair.play(0, conn));

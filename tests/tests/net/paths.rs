@@ -12,6 +12,9 @@ use anabranch_tests::link::{Burst, LinkConfig, Ratio};
 use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::{Options, Pair, unpaced};
 use anabranch_tests::seeds;
+use anabranch_tests::stack::Kind;
+
+use super::{ON, with_clip};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -44,12 +47,12 @@ fn several_rebindings_in_a_row() {
         let mut dice = Seed::from_u64(seed).stream("rebindings");
         // 20 s at the speed of the link, and as long again for what the rebindings cost.
         let link = LinkConfig { bytes_per_second: Some(1_000_000), ..LinkConfig::default() };
-        let (mut pair, key) = streaming(seed, Options::with_clip(20_000_000).over(&link));
+        let (mut pair, key) = streaming(seed, with_clip(20_000_000).over(&link));
         for n in 0..12 {
             if n % 3 == 2 {
-                pair.wires[0].rebind_address();
+                pair.rebind_address(0);
             } else {
-                pair.wires[0].rebind_port();
+                pair.rebind_port(0);
             }
             let before = pair.playback(0, key).bytes;
             pair.must("it goes on", SECONDS(30), |pair| {
@@ -59,23 +62,23 @@ fn several_rebindings_in_a_row() {
             pair.run_for(millis(&mut dice, 500));
         }
         pair.complete(0, key, SECONDS(60));
-        let seen = pair.wires[0].seen_as();
+        let seen = pair.seen_as(0);
         let on_server = pair.accepted()[0];
         assert_eq!(moves(&pair), 12, "the server noticed each");
         assert!(pair.closed(Who::Server, on_server).is_none());
         pair.conn(Who::Client(0), key.0).unwrap().ping().unwrap();
         pair.run_for(SECONDS(2));
-        assert_eq!(pair.conn(Who::Server, on_server).unwrap().remote(), seen);
+        assert_eq!(Some(pair.conn(Who::Server, on_server).unwrap().remote()), seen);
     });
 }
 
 #[test]
 fn migration_with_a_dead_old_path() {
     seeds::each(8, |seed| {
-        let (mut pair, key) = streaming(seed, Options::with_clip(5_000_000));
+        let (mut pair, key) = streaming(seed, with_clip(5_000_000));
         for _ in 0..4 {
             pair.migrate(0, key.0).expect("a spare connection id");
-            pair.wires[0].cut();
+            pair.cut(0);
             let before = pair.playback(0, key).bytes;
             pair.must("it goes on", SECONDS(30), |pair| {
                 let playback = pair.playback(0, key);
@@ -90,27 +93,27 @@ fn migration_with_a_dead_old_path() {
 #[test]
 fn migration_while_the_old_path_still_works() {
     seeds::each(8, |seed| {
-        let (mut pair, key) = streaming(seed, Options::with_clip(3_000_000));
+        let (mut pair, key) = streaming(seed, with_clip(3_000_000));
         pair.migrate(0, key.0).expect("a spare connection id");
         pair.complete(0, key, SECONDS(60));
         assert_eq!(moves(&pair), 1);
         let remote = pair.conn(Who::Server, pair.accepted()[0]).unwrap().remote();
-        assert_eq!(remote, pair.wires[0].home());
+        assert_eq!(Some(remote), pair.seen_as(0));
     });
 }
 
 /// 10 % loss each way, reordering and duplication, with pauses, rebindings and a migration in
 /// between: every byte arrives once, in order.
 ///
-/// Known flaw: about one seed in 250 loses its connection instead, and says so. quiche gives
-/// a new address up after three lost challenges, and closes the connection when it has no other
-/// path that works. One such seed in 40 is let pass, a single seed (`ANABRANCH_SEED`) is not.
+/// Known flaw of QUIC: about one seed in 250 loses its connection instead, and says so. quiche
+/// gives a new address up after three lost challenges, and closes the connection when it has no
+/// other path that works. One such seed in 40 is let pass, a single seed (`ANABRANCH_SEED`) is not.
 #[test]
 fn a_bad_day() {
     let lost = Cell::new(0);
     seeds::each(40, |seed| {
         let mut dice = Seed::from_u64(seed).stream("a bad day");
-        let options = Options::with_clip(400_000 + seed * 1_000).over(&LinkConfig::rough(10));
+        let options = with_clip(400_000 + seed * 1_000).over(&LinkConfig::rough(10));
         let (mut pair, key) = streaming(seed, options);
         let (mut rebindings, mut migrations, mut pauses) = (4, 1, 5);
         let (mut paused, mut moved) = (false, false);
@@ -126,9 +129,9 @@ fn a_bad_day() {
                 0 if rebindings > 0 => {
                     (rebindings, moved) = (rebindings - 1, true);
                     if dice.chance(1, 2) {
-                        pair.wires[0].rebind_port();
+                        pair.rebind_port(0);
                     } else {
-                        pair.wires[0].rebind_address();
+                        pair.rebind_address(0);
                     }
                 }
                 1 if migrations > 0 => {
@@ -156,10 +159,13 @@ fn a_bad_day() {
             return;
         }
         pair.complete(0, key, SECONDS(1));
-        let counts = pair.wires[0].down.counts();
+        let counts = pair.counts(0).1;
         assert!(counts.lost > 0 && counts.duplicated > 0, "it was a bad day: {counts:?}");
     });
-    let allowed = seeds::count(40) / 40;
+    let allowed = match ON {
+        Kind::Quic => seeds::count(40) / 40,
+        Kind::Dquic => 0,
+    };
     assert!(lost.get() <= allowed, "{} connections were lost", lost.get());
 }
 
@@ -173,8 +179,8 @@ fn loss_in_bursts_and_a_narrow_link() {
             queue_bytes: 30_000,
             ..LinkConfig::default()
         };
-        let (mut pair, key) = streaming(seed, Options::with_clip(1_000_000).over(&link));
+        let (mut pair, key) = streaming(seed, with_clip(1_000_000).over(&link));
         pair.complete(0, key, SECONDS(300));
-        assert!(pair.wires[0].down.counts().lost_in_burst > 0);
+        assert!(pair.counts(0).1.lost_in_burst > 0);
     });
 }

@@ -11,6 +11,8 @@ use anabranch_tests::oracle::Who;
 use anabranch_tests::pair::{Options, Pair};
 use anabranch_tests::rogue::Rogue;
 
+use super::with_clip;
+
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
 /// A control message.
@@ -43,7 +45,7 @@ pub(super) fn open_stream(typed: bool) -> Vec<u8> {
 }
 
 fn connected(offered: Offered) -> Pair {
-    let mut pair = Pair::new(0, Options { clients: 0, ..Options::with_clip(3_000_000) });
+    let mut pair = Pair::new(0, Options { clients: 0, ..with_clip(3_000_000) });
     pair.add_rogue(offered);
     pair.must("up", SECONDS(5), |pair| pair.rogues[0].up && !pair.accepted().is_empty());
     pair
@@ -193,6 +195,8 @@ fn a_thousand_streams_come_and_go() {
         }
         assert!(round < 999, "only {opened} streams could be opened");
     }
+    // Until the last of them are over.
+    pair.run_for(SECONDS(1));
     expect_alive(&mut pair);
 }
 
@@ -352,7 +356,7 @@ fn a_client_that_goes_in_the_middle_of_everything() {
         pair.rogues[0].open(Dir::Bidi, &all[..cut], stage % 2 == 0);
         pair.run_for(Duration::from_millis(if stage == 5 { 200 } else { 15 }));
         pair.rogues[0].mute = true;
-        pair.wires[0].up.set_blackhole(true);
+        pair.blackhole(0, true, false);
         pair.run_for(SECONDS(120));
         assert!(pair.endpoint(Who::Server).is_idle(), "stage {stage}");
         assert_eq!(pair.server_app.sessions.len(), 0, "stage {stage}");

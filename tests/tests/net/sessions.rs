@@ -10,6 +10,8 @@ use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::{Options, Pair, named, unpaced};
 use anabranch_tests::seeds;
 
+use super::{options, pair_with_clip, with_clip};
+
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
 fn clips(count: usize, len: u64) -> Vec<Clip> {
@@ -28,7 +30,7 @@ fn open_all(pair: &mut Pair, count: usize) -> Vec<Key> {
 #[test]
 fn fifteen_unread_sessions_do_not_hold_up_the_sixteenth() {
     let len = limits::STREAM_WINDOW + limits::MAX_SUPPLIED as u64 + (3 << 20);
-    let mut options = Options { clips: clips(limits::MAX_SESSIONS, len), ..Options::default() };
+    let mut options = Options { clips: clips(limits::MAX_SESSIONS, len), ..options() };
     options.stack.max_datagram = 16_000;
     let mut pair = Pair::new(0, options);
     let keys = open_all(&mut pair, limits::MAX_SESSIONS - 1);
@@ -62,7 +64,7 @@ fn fifteen_unread_sessions_do_not_hold_up_the_sixteenth() {
 fn a_paused_session_does_not_hold_up_the_others() {
     seeds::each(8, |seed| {
         let mut pair =
-            Pair::new(seed, Options { clips: clips(4, 3_000_000), ..Options::default() });
+            Pair::new(seed, Options { clips: clips(4, 3_000_000), ..options() });
         let keys = open_all(&mut pair, 4);
         pair.must("bytes", SECONDS(30), |pair| pair.playback(0, keys[1]).bytes > 500_000);
         pair.pause(0, keys[1], None).unwrap();
@@ -79,7 +81,7 @@ fn a_paused_session_does_not_hold_up_the_others() {
 
 #[test]
 fn more_sessions_than_the_limit_are_misuse() {
-    let mut pair = Pair::new(0, Options { clips: clips(17, 1_000_000), ..Options::default() });
+    let mut pair = Pair::new(0, Options { clips: clips(17, 1_000_000), ..options() });
     let keys = open_all(&mut pair, limits::MAX_SESSIONS);
     let one_more = pair.open(0, keys[0].0, 16, named("clip 16"));
     assert!(matches!(one_more, Err(Misuse::TooMuch { limit: limits::MAX_SESSIONS, .. })));
@@ -90,7 +92,7 @@ fn more_sessions_than_the_limit_are_misuse() {
 
 #[test]
 fn a_hundred_sessions_one_after_the_other() {
-    let mut pair = Pair::with_clip(0, 20_000);
+    let mut pair = pair_with_clip(0, 20_000);
     let conn = pair.up(0, Offered::V1);
     for _ in 0..100 {
         let key = (conn, pair.play(0, conn));
@@ -104,15 +106,14 @@ fn quick() -> Request {
 
 #[test]
 fn silence_ends_a_session_and_not_the_connection() {
-    let mut options = Options::with_clip(30_000_000);
+    let mut options = with_clip(30_000_000);
     options.stack.idle_timeout = SECONDS(60);
     let mut pair = Pair::new(0, options);
     let conn = pair.up(0, Offered::V1);
     let key = (conn, pair.open(0, conn, 0, quick()).unwrap());
     pair.must("bytes", SECONDS(5), |pair| pair.playback(0, key).bytes > 100_000);
     for (up, down) in [(true, true), (false, false)] {
-        pair.wires[0].up.set_blackhole(up);
-        pair.wires[0].down.set_blackhole(down);
+        pair.blackhole(0, up, down);
         pair.run_for(SECONDS(8));
     }
     assert_eq!(pair.playback(0, key).ended.unwrap().reason, EndReason::Timeout);
@@ -128,7 +129,7 @@ fn silence_ends_a_session_and_not_the_connection() {
 #[test]
 fn heartbeats_keep_a_paused_session() {
     for offered in [Offered::V1, Offered::Classic] {
-        let mut pair = Pair::with_clip(0, 3_000_000);
+        let mut pair = pair_with_clip(0, 3_000_000);
         let conn = pair.up(0, offered);
         let key = (conn, pair.play(0, conn));
         pair.must("bytes", SECONDS(5), |pair| pair.playback(0, key).bytes > 100_000);
@@ -141,7 +142,7 @@ fn heartbeats_keep_a_paused_session() {
 
 #[test]
 fn an_application_that_reads_slowly_is_not_silence() {
-    let mut pair = Pair::with_clip(0, 9_000_000);
+    let mut pair = pair_with_clip(0, 9_000_000);
     let conn = pair.up(0, Offered::V1);
     let key = (conn, pair.open(0, conn, 0, quick()).unwrap());
     pair.stop_reading(0, key);
@@ -153,7 +154,7 @@ fn an_application_that_reads_slowly_is_not_silence() {
 #[test]
 fn clients_do_not_disturb_each_other() {
     seeds::each(4, |seed| {
-        let options = Options { clients: 5, ..Options::with_clip(400_000) };
+        let options = Options { clients: 5, ..with_clip(400_000) };
         let mut pair = Pair::new(seed, options);
         let keys: Vec<Key> = (0..5)
             .map(|n| {
@@ -161,7 +162,7 @@ fn clients_do_not_disturb_each_other() {
                 (conn, pair.play(n, conn))
             })
             .collect();
-        pair.wires[4].up.set_blackhole(true);
+        pair.blackhole(4, true, false);
         for (n, key) in keys[..4].iter().enumerate() {
             pair.complete(n, *key, SECONDS(60));
         }

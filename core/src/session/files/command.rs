@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::hash::Hash;
 use super::message::Reply;
-use super::types::{Accept, Entry, Have, Offer};
+use super::types::{Accept, Channel, Entry, Have, Offer};
 use crate::code::Code;
 
 /// A command to a transfer or a question. What each means, the method of the same name of
@@ -56,6 +56,13 @@ pub enum Command {
         /// The number of the entry.
         file: u32,
     },
+    /// [`crate::Files::pull`].
+    Pull {
+        /// From which stream.
+        channel: Channel,
+        /// At most so many bytes.
+        room: usize,
+    },
     /// [`crate::Files::stored`].
     Stored {
         /// The number of the entry.
@@ -101,4 +108,31 @@ pub enum Command {
     SetLimit(Option<u64>),
     /// [`crate::Files::reply`].
     Reply(Reply),
+}
+
+impl Command {
+    /// The payload that goes with it, which is not part of the command's record.
+    pub(crate) fn payload(&mut self) -> Option<&mut Bytes> {
+        match self {
+            Self::Supply { bytes, .. } => Some(bytes),
+            Self::Offer(_)
+            | Self::SupplyEntries { .. }
+            | Self::Checked { .. }
+            | Self::SetStreams(_)
+            | Self::Accept(_)
+            | Self::Take { .. }
+            | Self::Skip { .. }
+            | Self::Pull { .. }
+            | Self::Stored { .. }
+            | Self::Committed { .. }
+            | Self::Finish
+            | Self::SetWindow(_)
+            | Self::Fail { .. }
+            | Self::Pause { .. }
+            | Self::Resume
+            | Self::Cancel { .. }
+            | Self::SetLimit(_)
+            | Self::Reply(_) => None,
+        }
+    }
 }

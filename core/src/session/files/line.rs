@@ -12,6 +12,7 @@ use crate::id::{SessionId, StreamId};
 use crate::limits;
 use crate::session::Cx;
 use crate::time::{Deadline, Instant, Reason};
+use crate::trace::Story;
 use crate::transport::{Read, StreamEnd, Wrote};
 
 /// How long the peer's end mark is waited for after the session has ended.
@@ -59,11 +60,13 @@ pub(crate) struct Line {
     /// The application has been told of the end.
     ended: bool,
     linger: Instant,
+    /// Where steps are told.
+    pub(super) story: Story,
 }
 
 impl Line {
     /// `prefix` goes in front of everything.
-    pub(super) fn new(id: SessionId, stream: StreamId, prefix: &[u8], now: Instant) -> Self {
+    pub(super) fn new(id: SessionId, stream: StreamId, prefix: &[u8], cx: &Cx<'_>) -> Self {
         let mut line = Self {
             id,
             stream,
@@ -75,7 +78,8 @@ impl Line {
             read_done: false,
             more: true,
             ended: false,
-            linger: now,
+            linger: cx.now,
+            story: cx.story.of_session(id),
         };
         line.queue(prefix.to_vec());
         line

@@ -63,6 +63,11 @@ impl Shares {
         self.times[by as usize]
     }
 
+    /// It was limited by this for so much longer.
+    pub(crate) fn add(&mut self, by: LimitedBy, time: Duration) {
+        self.times[by as usize] += time;
+    }
+
     /// All the time that was counted.
     #[must_use]
     pub fn total(&self) -> Duration {
@@ -94,7 +99,7 @@ impl Meter {
     /// From now on, this is what is waited for; `None`: nothing runs.
     pub(super) fn wait_for(&mut self, now: Instant, by: Option<LimitedBy>) {
         if let Some(by) = self.now {
-            self.shares.times[by as usize] += now.since(self.since);
+            self.shares.add(by, now.since(self.since));
         }
         (self.now, self.since) = (by, now);
     }

@@ -90,7 +90,6 @@ pub(super) trait Party {
 pub(super) fn advance<M: Machine>(state: &mut M, input: M::Input) -> bool {
     match state.next(input) {
         Step::Go(to) => {
-            log::trace!("{state:?} x {input:?} -> {to:?}");
             *state = to;
             true
         }

@@ -106,6 +106,11 @@ impl Receiver {
         self.line.stream
     }
 
+    /// The application was told of the end.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.line.has_ended()
+    }
+
     /// Over: the application was told, and nothing is left to do on the streams.
     pub(super) fn is_over(&self) -> bool {
         self.line.is_over()
@@ -158,6 +163,7 @@ impl Receiver {
 
     /// The only place where the state changes. False: not legal in this state.
     fn apply(&mut self, input: Input) -> bool {
+        self.line.story.step("file-receiver", self.state, input);
         advance(&mut self.state, input)
     }
 

@@ -37,8 +37,8 @@ fn prefix() -> Vec<u8> {
 
 impl Transfer {
     /// On a stream that the peer has opened.
-    pub(crate) fn accepted(id: SessionId, stream: StreamId, now: Instant) -> Self {
-        Self::Fresh(Line::new(id, stream, &[], now))
+    pub(crate) fn accepted(id: SessionId, stream: StreamId, cx: &Cx<'_>) -> Self {
+        Self::Fresh(Line::new(id, stream, &[], cx))
     }
 
     /// Offers files, on a stream that was just opened.
@@ -51,7 +51,7 @@ impl Transfer {
         offer: &Offer,
         cx: &mut Cx<'_>,
     ) -> Result<Self, Misuse> {
-        let line = Line::new(id, stream, &prefix(), cx.now);
+        let line = Line::new(id, stream, &prefix(), cx);
         let mut sender = Sender::new(line, offer.token, cx.now);
         sender.offer(cx, offer, None)?;
         Ok(Self::Sender(Box::new(sender), None))
@@ -64,7 +64,7 @@ impl Transfer {
         request: &Request,
         cx: &mut Cx<'_>,
     ) -> Self {
-        let line = Line::new(id, stream, &prefix(), cx.now);
+        let line = Line::new(id, stream, &prefix(), cx);
         let mut receiver = Receiver::new(line, request.token, request.accept, cx.now);
         receiver.request(request);
         Self::Receiver(Box::new(receiver))
@@ -72,7 +72,7 @@ impl Transfer {
 
     /// Asks a question, on a stream that was just opened.
     pub(crate) fn ask(id: SessionId, stream: StreamId, query: Query, cx: &mut Cx<'_>) -> Self {
-        Self::Inquiry(Inquiry::ask(Line::new(id, stream, &prefix(), cx.now), query))
+        Self::Inquiry(Inquiry::ask(Line::new(id, stream, &prefix(), cx), query))
     }
 
     /// The control stream.
@@ -168,6 +168,16 @@ impl Transfer {
         }
     }
 
+    /// Its end has been told, or was never worth telling: for the application it is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self {
+            Self::Fresh(line) => line.has_ended(),
+            Self::Sender(sender, _) => sender.has_ended(),
+            Self::Receiver(receiver) => receiver.has_ended(),
+            Self::Inquiry(inquiry) => inquiry.line.has_ended(),
+        }
+    }
+
     /// The application has been told of the end, and nothing is left to do.
     pub(crate) fn is_over(&self) -> bool {
         match self {
@@ -204,7 +214,7 @@ impl Transfer {
         }
         let (id, stream) = (line.id, line.stream);
         // The bytes that were read with the first message go on with whoever takes it.
-        let mut line = std::mem::replace(line, Line::new(id, stream, &[], cx.now));
+        let mut line = std::mem::replace(line, Line::new(id, stream, &[], cx));
         if cx.draining {
             line.say(&Message::Cancel { code: Code::GoingAway, reason: String::new() });
             line.finish();

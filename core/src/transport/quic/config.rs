@@ -11,10 +11,7 @@ use boring::x509::X509;
 use super::trust;
 use crate::error::Misuse;
 use crate::limits;
-use crate::transport::{Offered, Target};
-
-/// `anabranch/1` and the classic protocol, as TLS names them (ALPN).
-pub(super) const PROTOCOLS: [&[u8]; 2] = [b"anabranch/1", b"quic-stream-proto"];
+use crate::transport::{PROTOCOLS, Target};
 
 /// Paths a connection can know. quiche frees no path that has had a connection id, so this is
 /// how often a client can appear at a new address before its connection is lost; ids we issue
@@ -149,7 +146,7 @@ impl QuicConfig {
         config.set_initial_max_stream_data_bidi_remote(limits::SERVER_STREAM_WINDOW);
         config.set_initial_max_stream_data_uni(limits::DATA_STREAM_WINDOW);
         config.set_initial_max_streams_bidi(limits::MAX_PEER_STREAMS);
-        config.set_initial_max_streams_uni(limits::MAX_PEER_DATA_STREAMS);
+        config.set_initial_max_streams_uni(limits::MAX_PEER_UNI_STREAMS);
         Ok(config)
     }
 
@@ -160,12 +157,7 @@ impl QuicConfig {
         finding: &trust::Finding,
     ) -> Result<quiche::Config, Misuse> {
         let tls = trust::client_tls(target, finding)?;
-        let protocols = match target.offered {
-            Offered::Both => &PROTOCOLS[..],
-            Offered::V1 => &PROTOCOLS[..1],
-            Offered::Classic => &PROTOCOLS[1..],
-        };
-        let mut config = self.common(tls, protocols)?;
+        let mut config = self.common(tls, target.offered.protocols())?;
         config.set_initial_max_data(limits::CONNECTION_WINDOW);
         config.set_max_connection_window(limits::CONNECTION_WINDOW);
         config.set_max_stream_window(limits::STREAM_WINDOW);
@@ -173,7 +165,7 @@ impl QuicConfig {
         config.set_initial_max_stream_data_bidi_remote(limits::SERVER_STREAM_WINDOW);
         config.set_initial_max_stream_data_uni(limits::DATA_STREAM_WINDOW);
         config.set_initial_max_streams_bidi(limits::MAX_TRANSFERS as u64);
-        config.set_initial_max_streams_uni(limits::MAX_PEER_DATA_STREAMS);
+        config.set_initial_max_streams_uni(limits::MAX_PEER_UNI_STREAMS);
         Ok(config)
     }
 

@@ -8,15 +8,12 @@ use bytes::Bytes;
 use quiche::{ConnectionId, PathEvent};
 
 use super::buffers::Chunks;
-use super::cid::Cids;
 use super::clock::Clock;
-use super::config::{KeyLog, PROTOCOLS};
+use super::config::KeyLog;
 use super::packet;
 use super::paths::Paths;
 use super::send;
-use super::stack::Resets;
 use super::streams::Streams;
-use super::token::Tokens;
 use super::trust::{self, Finding};
 use super::why::{self, Ending};
 use crate::code::Code;
@@ -25,7 +22,10 @@ use crate::id::{ConnId, Dir, Side, StreamId};
 use crate::io::{Path, Transmit};
 use crate::limits;
 use crate::time::Instant;
-use crate::transport::{Facts, Read, Signal, Stats, StreamEnd, Transport, Wrote};
+use crate::transport::cid::Cids;
+use crate::transport::resets::Resets;
+use crate::transport::token::Tokens;
+use crate::transport::{Facts, PROTOCOLS, Read, Signal, Stats, StreamEnd, Transport, Wrote};
 
 /// TLS alert `no_application_protocol` (RFC 7301 section 3.2) as a QUIC error code.
 const NO_PROTOCOL: u64 = 0x100 + 120;
@@ -366,8 +366,9 @@ impl Transport for QuicTransport {
     }
 
     fn write(&mut self, id: StreamId, data: &mut Bytes, fin: bool) -> Result<Wrote, StreamEnd> {
+        // The connection's end is told by Down, and is no stream's fault.
         if self.is_ending() {
-            return Err(StreamEnd::Gone);
+            return Ok(Wrote::Blocked);
         }
         self.streams.write(&mut self.conn, id, data, fin)
     }

@@ -1,8 +1,8 @@
 //! What can be read and written without keys: headers (RFC 8999, RFC 9000 section 17), version
 //! negotiation, stateless resets.
 
-use super::cid;
 use crate::rng::Rng;
+use crate::transport::cid;
 
 /// The long form of a header.
 const LONG: u8 = 0x80;

@@ -1,18 +1,11 @@
 //! [`Stack`]: what exists before and between connections.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
 use quiche::{ConnectionId, RetryConnectionIds};
 
 use super::buffers::Chunks;
-use super::cid::{self, Cids};
 use super::config::{Identity, QuicConfig};
 use super::conn::{Dialled, Make, QuicTransport};
 use super::packet::{self, Header, Kind, Long};
-use super::token::{Tokens, Verdict};
 use super::trust::{self, Finding};
 use crate::error::Misuse;
 use crate::id::{ConnId, Side};
@@ -20,75 +13,26 @@ use crate::io::Path;
 use crate::limits;
 use crate::rng::{Rng, Seed};
 use crate::time::Instant;
+use crate::transport::cid::{self, Cids};
+use crate::transport::resets::Resets;
+use crate::transport::routes::Routes;
+use crate::transport::token::{Tokens, Verdict};
 use crate::transport::{CidBytes, Dropped, Offer, Route, Stack, Target, Transport, Trust};
 
-/// How long packets to a client's first id are expected: the handshake and late repeats.
-const FIRST_ID_LIFETIME: Duration = Duration::from_secs(3 * limits::HANDSHAKE_TIMEOUT.as_secs());
 /// Shortest first id of a client (RFC 9000 section 7.2).
 const MIN_FIRST_ID: usize = 8;
 /// Room for the largest Retry packet: header, three ids, token and tag.
 const MAX_RETRY: usize = 256;
-
-/// Which connection knows a stateless reset token of its peer. Found by a keyed hash, so that
-/// the time of a lookup tells nothing about tokens (RFC 9000 section 10.3.1).
-#[derive(Clone)]
-pub(super) struct Resets {
-    key: [u8; 32],
-    known: Arc<Mutex<BTreeMap<[u8; 32], ConnId>>>,
-}
-
-impl Resets {
-    fn new(seed: &Seed) -> Self {
-        Self { key: seed.stream("resets").array(), known: Arc::default() }
-    }
-
-    fn place(&self, remote: SocketAddr, token: &[u8; 16]) -> [u8; 32] {
-        let mut hash = blake3::Hasher::new_keyed(&self.key);
-        hash.update(token).update(remote.to_string().as_bytes());
-        *hash.finalize().as_bytes()
-    }
-
-    /// `id` will believe this token from this address.
-    pub(super) fn add(&self, remote: SocketAddr, token: &[u8; 16], id: ConnId) {
-        let place = self.place(remote, token);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(place, id);
-    }
-
-    fn find(&self, remote: SocketAddr, datagram: &[u8]) -> Option<ConnId> {
-        let token = datagram.last_chunk::<16>()?;
-        let place = self.place(remote, token);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&place).copied()
-    }
-
-    fn forget(&self, id: ConnId) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, known| *known != id);
-    }
-}
-
-/// A connection that is there, and what is kept for it.
-#[derive(Clone, Copy)]
-enum Live {
-    /// We dialled.
-    Client,
-    /// We were dialled, first at this id.
-    Server(CidBytes),
-}
 
 /// The QUIC stack of one endpoint.
 pub(super) struct QuicStack {
     config: QuicConfig,
     /// A server's settings. They hold the certificate.
     server: Option<quiche::Config>,
-    cids: Cids,
+    routes: Routes,
     tokens: Tokens,
     resets: Resets,
     rng: Rng,
-    live: BTreeMap<ConnId, Live>,
-    /// The id that was read last, and whose it is. Datagrams of one connection come in runs, and
-    /// its owner is found without decrypting the id again.
-    last: Option<([u8; cid::LEN], ConnId)>,
-    first_ids: BTreeMap<CidBytes, ConnId>,
-    first_id_ends: VecDeque<(Instant, CidBytes)>,
 }
 
 impl QuicStack {
@@ -100,14 +44,10 @@ impl QuicStack {
         };
         Ok(Self {
             server,
-            cids: Cids::new(config.worker, seed),
+            routes: Routes::new(Cids::new(config.worker, seed)),
             tokens: Tokens::new(&config.static_key, seed),
             resets: Resets::new(seed),
             rng: seed.stream("quic"),
-            live: BTreeMap::new(),
-            last: None,
-            first_ids: BTreeMap::new(),
-            first_id_ends: VecDeque::new(),
             config,
         })
     }
@@ -118,7 +58,7 @@ impl QuicStack {
             side,
             now,
             path,
-            cids: self.cids.clone(),
+            cids: self.routes.cids().clone(),
             tokens: self.tokens.clone(),
             resets: self.resets.clone(),
             discovers: self.config.discover_mtu,
@@ -127,19 +67,12 @@ impl QuicStack {
     }
 
     fn short(&mut self, path: Path, dcid: &[u8], bytes: &[u8], out: &mut Vec<u8>) -> Route {
-        if let Some((last, id)) = &self.last
-            && last == dcid
+        if let Some(id) = self.routes.find(dcid) {
+            return Route::To(id);
+        }
+        if let Some(token) = bytes.last_chunk::<16>()
+            && let Some(id) = self.resets.find(path.remote, token)
         {
-            return Route::To(*id);
-        }
-        match self.cids.decode(dcid) {
-            Some((id, _)) if self.live.contains_key(&id) => {
-                self.last = dcid.try_into().ok().map(|cid| (cid, id));
-                return Route::To(id);
-            }
-            Some(_) | None => {}
-        }
-        if let Some(id) = self.resets.find(path.remote, bytes) {
             return Route::To(id);
         }
         if self.server.is_none() {
@@ -161,12 +94,12 @@ impl QuicStack {
         let initial =
             long.version == quiche::PROTOCOL_VERSION && long.kind() == Some(Kind::Initial);
         let short = len < limits::MIN_INITIAL_DATAGRAM;
-        if let Some(id) = self.known(now, long.dcid) {
+        if let Some(id) = self.routes.find_any(now, long.dcid) {
             // A client's Initial never comes in a smaller datagram (RFC 9000 section 14.1).
-            let wrong = initial && short && matches!(self.live.get(&id), Some(Live::Server(_)));
+            let wrong = initial && short && self.routes.side(id) == Some(Side::Server);
             return if wrong { Route::Drop(Dropped::ShortInitial) } else { Route::To(id) };
         }
-        if long.version == 0 || self.cids.decode(long.dcid).is_some() {
+        if long.version == 0 || self.routes.cids().decode(long.dcid).is_some() {
             return Route::Drop(Dropped::UnknownConnection);
         }
         if self.server.is_none() {
@@ -185,25 +118,6 @@ impl QuicStack {
             Some(Kind::Initial) => self.offer(now, path, long),
             Some(Kind::Keyed | Kind::Retry) => Route::Drop(Dropped::UnknownConnection),
             None => Route::Drop(Dropped::Malformed),
-        }
-    }
-
-    /// The connection that an id in a long header belongs to.
-    fn known(&mut self, now: Instant, dcid: &[u8]) -> Option<ConnId> {
-        if let Some((id, _)) = self.cids.decode(dcid) {
-            return self.live.contains_key(&id).then_some(id);
-        }
-        self.end_first_ids(now);
-        self.first_ids.get(&CidBytes::new(dcid)?).copied()
-    }
-
-    fn end_first_ids(&mut self, now: Instant) {
-        while let Some((end, cid)) = self.first_id_ends.front() {
-            if *end > now {
-                break;
-            }
-            self.first_ids.remove(cid);
-            self.first_id_ends.pop_front();
         }
     }
 
@@ -228,7 +142,7 @@ impl QuicStack {
         path: Path,
         offer: &Offer,
     ) -> Result<quiche::Connection<Chunks>, Dropped> {
-        let cid = self.cids.encode(id, 0);
+        let cid = self.routes.cids().encode(id, 0);
         let server = self.server.as_mut().ok_or(Dropped::NotAccepting)?;
         let token = u128::from_be_bytes(self.tokens.reset(&cid));
         server.set_stateless_reset_token(Some(token));
@@ -256,7 +170,7 @@ impl QuicStack {
         finding: &Finding,
     ) -> Result<quiche::Connection<Chunks>, Misuse> {
         let mut config = self.config.client(target, finding)?;
-        let cid = self.cids.encode(id, 0);
+        let cid = self.routes.cids().encode(id, 0);
         let scid = ConnectionId::from_ref(&cid);
         let name = target.server_name.as_str();
         // An address is not a name that may be told to the server (RFC 6066 section 3).
@@ -292,7 +206,7 @@ impl Stack for QuicStack {
         // No state is kept, so this id cannot say which connection it is for. It is only used
         // until the client sees an id of the connection that comes of it. It keeps the worker.
         let mut scid: [u8; cid::LEN] = self.rng.array();
-        scid[0] = self.cids.worker();
+        scid[0] = self.routes.cids().worker();
         let token = self.tokens.retry(now, path.remote, &offer.dcid, &scid);
         let start = out.len();
         out.resize(start + MAX_RETRY, 0);
@@ -316,10 +230,7 @@ impl Stack for QuicStack {
         offer: &Offer,
     ) -> Result<Box<dyn Transport>, Dropped> {
         let conn = self.accept(id, path, offer)?;
-        self.live.insert(id, Live::Server(offer.dcid));
-        self.end_first_ids(now);
-        self.first_ids.insert(offer.dcid, id);
-        self.first_id_ends.push_back((now + FIRST_ID_LIFETIME, offer.dcid));
+        self.routes.admitted(now, id, offer.dcid);
         let make = self.make(id, Side::Server, now, path);
         Ok(Box::new(QuicTransport::new(make, conn, None)))
     }
@@ -330,12 +241,7 @@ impl Stack for QuicStack {
         id: ConnId,
         target: &Target,
     ) -> Result<Box<dyn Transport>, Misuse> {
-        if target.remote.port() == 0 || target.remote.ip().is_unspecified() {
-            return Err(Misuse::Config("the server's address cannot be dialled"));
-        }
-        if target.remote.is_ipv4() != target.local.is_ipv4() {
-            return Err(Misuse::Config("both addresses have to be of one family"));
-        }
+        target.check_addresses()?;
         let finding = Finding::default();
         let mut conn = self.connect(id, target, &finding)?;
         let binding = trust::binding(target);
@@ -348,7 +254,7 @@ impl Stack for QuicStack {
                 conn = self.connect(id, target, &finding)?;
             }
         }
-        self.live.insert(id, Live::Client);
+        self.routes.dialled(id);
         let path = Path { local: target.local, remote: target.remote };
         let make = self.make(id, Side::Client, now, path);
         let dialled = Dialled { finding, binding, resumes };
@@ -356,14 +262,8 @@ impl Stack for QuicStack {
     }
 
     fn forget(&mut self, id: ConnId) {
-        self.last = self.last.filter(|(_, last)| *last != id);
-        match self.live.remove(&id) {
-            Some(Live::Client) => self.resets.forget(id),
-            // Another client may have drawn the same id since.
-            Some(Live::Server(first)) if self.first_ids.get(&first) == Some(&id) => {
-                self.first_ids.remove(&first);
-            }
-            Some(Live::Server(_)) | None => {}
+        if self.routes.forget(id) == Some(Side::Client) {
+            self.resets.forget(id);
         }
     }
 

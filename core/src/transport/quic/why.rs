@@ -3,7 +3,7 @@
 use super::buffers::Chunks;
 use crate::code::Code;
 use crate::error::{Lost, Why};
-use crate::limits::MAX_REASON;
+use crate::transport::reason;
 
 /// TLS alerts are QUIC error codes from here on (RFC 9001 section 4.8).
 const CRYPTO: u64 = 0x100;
@@ -72,7 +72,7 @@ pub(super) fn of(
     }
     if let Some(error) = conn.peer_error() {
         return if error.is_app {
-            Why::Peer(Code::from_wire(error.error_code), reason(&error.reason))
+            Why::Peer(Code::from_wire(error.error_code), reason::text(&error.reason))
         } else {
             Why::Lost(transport(error.error_code, true))
         };
@@ -107,30 +107,9 @@ fn transport(code: u64, by_peer: bool) -> Lost {
     }
 }
 
-/// At most [`MAX_REASON`] bytes of text, whatever the peer sent.
-fn reason(bytes: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_REASON)]).into_owned();
-    // Each broken byte has become three.
-    let mut end = text.len().min(MAX_REASON);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reasons_are_text_of_bounded_length() {
-        assert_eq!(reason(b"bye"), "bye");
-        for len in [MAX_REASON - 1, MAX_REASON, MAX_REASON + 1, 5000] {
-            assert!(reason(&vec![0xff; len]).len() <= MAX_REASON);
-            assert_eq!(reason(&vec![b'x'; len]).len(), len.min(MAX_REASON));
-        }
-    }
 
     #[test]
     fn codes_of_tls_and_of_quic() {

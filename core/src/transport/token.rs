@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::CidBytes;
 use crate::limits::RETRY_TOKEN_LIFETIME;
 use crate::rng::Seed;
 use crate::time::Instant;
-use crate::transport::CidBytes;
 
 /// What our Retry tokens begin with. Anything else is somebody's `NEW_TOKEN` token.
 const MARKER: [u8; 4] = *b"aR1\xbe";

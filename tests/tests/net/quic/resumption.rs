@@ -11,6 +11,8 @@ use anabranch_tests::pair::{Options, Pair, unpaced};
 use anabranch_tests::seeds;
 use bytes::Bytes;
 
+use super::{options, pair_with_clip, with_clip};
+
 const CLIENT: Who = Who::Client(0);
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 const MILLIS: fn(u64) -> Duration = Duration::from_millis;
@@ -35,7 +37,7 @@ fn resumed(pair: &Pair, conn: anabranch_core::ConnId) -> Option<bool> {
 
 #[test]
 fn control_requests_go_early_and_media_does_not() {
-    let mut pair = Pair::with_clip(0, 50_000);
+    let mut pair = pair_with_clip(0, 50_000);
     let ticket = ticket(&mut pair, Offered::V1);
     let began = pair.now();
     let conn = pair.connect_with(0, Offered::Both, |target| target.ticket = Some(ticket));
@@ -58,7 +60,7 @@ fn control_requests_go_early_and_media_does_not() {
 
 #[test]
 fn without_a_ticket_a_request_has_to_wait() {
-    let mut pair = Pair::new(0, Options::default());
+    let mut pair = Pair::new(0, options());
     let conn = pair.connect(0, Offered::V1);
     let list = pair.conn(CLIENT, conn).unwrap().list(None);
     assert!(matches!(list, Err(Misuse::WrongState { .. })), "{list:?}");
@@ -68,7 +70,7 @@ fn without_a_ticket_a_request_has_to_wait() {
 
 #[test]
 fn a_ticket_survives_a_restart_of_the_server() {
-    let mut pair = Pair::with_clip(0, 50_000);
+    let mut pair = pair_with_clip(0, 50_000);
     let ticket = ticket(&mut pair, Offered::V1);
     pair.restart_server();
     let conn = pair.connect_with(0, Offered::V1, |target| target.ticket = Some(ticket));
@@ -79,7 +81,7 @@ fn a_ticket_survives_a_restart_of_the_server() {
 #[test]
 fn early_requests_survive_a_bad_link() {
     seeds::each(20, |seed| {
-        let mut options = Options::with_clip(50_000).over(&LinkConfig::rough(10));
+        let mut options = with_clip(50_000).over(&LinkConfig::rough(10));
         options.client.handshake_timeout = SECONDS(60);
         options.server.handshake_timeout = SECONDS(60);
         let mut pair = Pair::new(seed, options);
@@ -99,7 +101,7 @@ fn early_requests_survive_a_bad_link() {
 
 #[test]
 fn nonsense_for_a_ticket_is_no_ticket() {
-    let mut pair = Pair::with_clip(0, 50_000);
+    let mut pair = pair_with_clip(0, 50_000);
     let good = ticket(&mut pair, Offered::V1);
     let mut flipped = good.to_vec();
     let middle = flipped.len() / 2;
@@ -116,7 +118,7 @@ fn nonsense_for_a_ticket_is_no_ticket() {
 
 #[test]
 fn a_classic_ticket_is_not_used_for_another_dialect() {
-    let mut pair = Pair::with_clip(0, 50_000);
+    let mut pair = pair_with_clip(0, 50_000);
     let ticket = ticket(&mut pair, Offered::Classic);
     for offered in [Offered::V1, Offered::Classic, Offered::Both] {
         let ticket = ticket.clone();
@@ -130,7 +132,7 @@ fn a_classic_ticket_is_not_used_for_another_dialect() {
 /// AB-T5: a server acts on no stream but the control stream before the handshake is complete.
 #[test]
 fn a_replayed_request_for_media_does_nothing() {
-    let mut pair = Pair::new(0, Options { clients: 0, ..Options::default() });
+    let mut pair = Pair::new(0, Options { clients: 0, ..options() });
     let first = pair.add_rogue(Offered::V1);
     pair.must("up", SECONDS(5), |pair| pair.rogues[first].up);
     pair.run_for(SECONDS(1));
@@ -142,7 +144,7 @@ fn a_replayed_request_for_media_does_nothing() {
     let media = rogue.open(Dir::Bidi, &super::rogue::open_stream(true), false);
     pair.settle();
     // The first flight gets through, and nothing after it.
-    pair.wires[early].up.set_blackhole(true);
+    pair.blackhole(early, true, false);
     pair.run_for(SECONDS(2));
     assert!(!pair.rogues[early].received(control).bytes.is_empty(), "HELLO is answered early");
     assert!(pair.rogues[early].received(media).bytes.is_empty(), "OPEN_STREAM is not");
@@ -151,7 +153,7 @@ fn a_replayed_request_for_media_does_nothing() {
         pair.told(Who::Server).iter().filter(media).count()
     };
     assert_eq!(media_events(&pair), 0);
-    pair.wires[early].up.set_blackhole(false);
+    pair.blackhole(early, false, false);
     pair.run_for(SECONDS(5));
     assert!(media_events(&pair) > 0, "it is, once the handshake is complete");
     assert!(!pair.rogues[early].received(media).bytes.is_empty());
