@@ -18,7 +18,8 @@ use crate::io::{Ecn, Output, Path, Transmit};
 use crate::limits;
 use crate::time::{Instant, UnixMillis};
 use crate::transport::{Dropped, Offer, Offered, Route, Stack, Target};
-use admission::{Admission, RateLimit, Verdict};
+pub(crate) use admission::RateLimit;
+use admission::{Admission, Verdict};
 pub use counters::Counters;
 use table::Table;
 

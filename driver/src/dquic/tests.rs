@@ -4,7 +4,7 @@ use super::*;
 
 fn socket() -> (Dquic, SocketAddr) {
     let socket = Dquic::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
+    let address = socket.local_addr();
     (socket, address)
 }
 
