@@ -11,7 +11,7 @@ use anabranch_core::transport::dquic::classic::{self, Endpoint};
 use anabranch_core::transport::dquic::plain::{self, Plain};
 use anabranch_core::{ConnId, Path};
 
-use crate::Clock;
+use crate::{Clock, SocketOptions};
 
 /// The longest datagram there is, so that none is cut off.
 const BUFFER: usize = 65_536;
@@ -46,6 +46,8 @@ impl Runner {
     /// # Errors
     /// If the socket does not know its address.
     pub fn new(socket: UdpSocket, classic: Endpoint, plain: Option<Plain>) -> io::Result<Self> {
+        let granted = crate::bind::enlarge(&socket, SocketOptions::default());
+        log::debug!("socket buffers of {granted:?} bytes");
         let buffer = vec![0; BUFFER.max(MAX_SEGMENTED)].into_boxed_slice();
         let (local, clock) = (socket.local_addr()?, Clock::start());
         let (held, held_for) = (VecDeque::new(), None);

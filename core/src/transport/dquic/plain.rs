@@ -70,10 +70,11 @@ impl Plain {
     ///
     /// # Errors
     /// [`Misuse::Config`] with what is wrong with a number.
-    pub fn new(config: DquicConfig, seed: &Seed) -> Result<Self, Misuse> {
+    pub fn new(config: &DquicConfig, seed: &Seed) -> Result<Self, Misuse> {
         let serves = config.serves;
+        let config = DquicConfig { carries: Carries::Streams, ..config.clone() };
         Ok(Self {
-            stack: super::stack(DquicConfig { carries: Carries::Streams, ..config }, seed)?,
+            stack: super::stack(config, seed)?,
             serves,
             now: Instant::ZERO,
             slots: Slab::new(),

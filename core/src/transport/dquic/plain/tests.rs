@@ -21,7 +21,7 @@ fn addr(port: u16) -> SocketAddr {
 
 fn plain(serves: bool, seed: u64) -> Plain {
     let config = DquicConfig { serves, static_key: [7; 32], ..DquicConfig::default() };
-    Plain::new(config, &Seed::from_u64(seed)).unwrap()
+    Plain::new(&config, &Seed::from_u64(seed)).unwrap()
 }
 
 /// A server at port 1, clients at the ports after it, and what flies between them.
