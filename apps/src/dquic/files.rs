@@ -179,6 +179,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_named_with_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", dir.path().join("stream-1.bin")).unwrap();
+        let mut files = Files::new(dir.path(), true).unwrap();
+        let failure = files.write(key(1, 1), b"x").unwrap_err();
+        assert_eq!(failure.exit, Exit::Io);
+        let words = failure.to_string();
+        assert!(words.contains("stream-1.bin") && words.contains("make room"), "{words}");
+    }
+
+    #[test]
     fn files_are_limited_in_number_and_few_are_open() {
         let dir = tempfile::tempdir().unwrap();
         let mut files = Files::new(dir.path(), false).unwrap();
