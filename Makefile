@@ -3,8 +3,9 @@
 
 CARGO ?= cargo
 SECONDS ?= 60
+SEEDS ?= 100
 
-.PHONY: help setup build demo test lint fuzz bench clean
+.PHONY: help setup build demo test lint fuzz sim bench clean
 
 help: ## say what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -28,6 +29,9 @@ lint: setup ## check format, lints, dependencies and the purity of the core
 
 fuzz: setup ## fuzz each target for SECONDS (60), coverage-guided
 	@scripts/fuzz $(SECONDS)
+
+sim: setup ## simulate SEEDS (100) worlds over each transport, repeatable to the byte
+	@scripts/sim $(SEEDS)
 
 bench: setup ## measure throughput and memory over loopback
 	$(CARGO) run --release --locked -p anabranch-tests --bin bench

@@ -17,16 +17,13 @@ use anabranch_core::transport::dquic::classic::{Config, Endpoint};
 use anabranch_core::transport::dquic::plain::Plain as Streams;
 use anabranch_driver::dquic::Runner;
 
-use crate::cli::dquic::{Dquic, Plaintext, Verb};
+use crate::cli::dquic::{Dquic, Verb};
 use crate::dial::Interrupts;
 use crate::exit::{Exit, Failure, plain};
 use crate::report::Report;
 
 /// How often Ctrl-C and the progress are looked at while nothing comes.
 const TICK: Duration = Duration::from_millis(100);
-
-const WARNING: &str = "DQUIC IS PLAINTEXT: nothing is encrypted and nobody is authenticated; \
-                       whoever is on the way can read and change everything";
 
 /// Sends or receives.
 ///
@@ -37,17 +34,6 @@ pub fn run(args: &Dquic, report: &Report, interrupts: &Interrupts) -> Result<(),
         Verb::Send(args) => send::run(args, report, interrupts),
         Verb::Recv(args) => recv::run(args, report, interrupts),
     }
-}
-
-/// Warns, and refuses to leave the machine without leave.
-fn check_plaintext(address: SocketAddr, leave: Plaintext, report: &Report) -> Result<(), Failure> {
-    report.warning(WARNING);
-    if address.ip().to_canonical().is_loopback() || leave.i_know_this_is_plaintext {
-        return Ok(());
-    }
-    let what = format!("{address} is not a loopback address, and DQUIC is plaintext");
-    Err(Failure::new(Exit::Usage, what)
-        .hint("add --i-know-this-is-plaintext if everybody on that network may read it"))
 }
 
 /// What a socket is for, besides the classic protocol.
@@ -86,28 +72,4 @@ fn network(error: &io::Error) -> Failure {
 
 fn next_tick() -> Option<Instant> {
     Some(Instant::now() + TICK)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::Json;
-
-    #[test]
-    fn only_loopback_addresses_need_no_leave() {
-        let report = Report::new("test", Json::Off, true);
-        let check = |address: &str, leave| {
-            let plaintext = Plaintext { i_know_this_is_plaintext: leave };
-            check_plaintext(address.parse().unwrap(), plaintext, &report)
-        };
-        for loopback in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert_eq!(check(loopback, false), Ok(()), "{loopback}");
-        }
-        for other in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[2001:db8::1]:1"] {
-            let failure = check(other, false).unwrap_err();
-            assert_eq!(failure.exit, Exit::Usage, "{other}");
-            assert!(failure.to_string().contains("--i-know-this-is-plaintext"), "{failure}");
-            assert_eq!(check(other, true), Ok(()), "{other}");
-        }
-    }
 }

@@ -10,6 +10,8 @@ use anabranch_core::limits;
 use crate::cert::Files;
 use crate::cli::server::{Args, Congestion, Listen, Pacing, Retry, Settings};
 use crate::exit::{Exit, Failure};
+use crate::plaintext::Leave;
+use crate::recording::{self, Place, Wanted};
 
 /// The media file that is made if none is given and none is there.
 pub const SAMPLE: &str = "sample_media.bin";
@@ -47,8 +49,12 @@ pub struct Server {
     pub max_datagram: Option<usize>,
     /// How the sending rate adapts.
     pub congestion: Congestion,
+    /// Accept DQUIC too.
+    pub dquic: bool,
     /// Where to write the port.
     pub port_file: Option<PathBuf>,
+    /// The folder for recordings, and what to record.
+    pub trace: Option<Place>,
 }
 
 /// Reads the settings file, if there is one.
@@ -88,8 +94,19 @@ impl Server {
             ),
             _ => Addresses::Any(port),
         };
+        let wanted = Wanted {
+            payloads: chosen.trace_payloads.unwrap_or(false),
+            limit: chosen.trace_limit.unwrap_or(recording::DEFAULT_LIMIT),
+        };
+        let trace = chosen.trace.clone().map(|path| Place { path, wanted });
+        let dquic = chosen.dquic.unwrap_or(false);
+        if dquic {
+            let leave = chosen.i_know_this_is_plaintext.unwrap_or(false);
+            addresses.check(Leave { i_know_this_is_plaintext: leave })?;
+        }
         Ok(Self {
             addresses,
+            dquic,
             media_is_default: media.is_none(),
             media: media.unwrap_or_else(|| SAMPLE.into()),
             identity: Files {
@@ -104,6 +121,7 @@ impl Server {
                 .map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
             congestion: chosen.congestion.unwrap_or(Congestion::Cubic),
             port_file: chosen.port_file,
+            trace,
         })
     }
 }
@@ -126,6 +144,11 @@ fn over(flags: Settings, file: Settings) -> Settings {
         no_mtu_discovery: flags.no_mtu_discovery.or(file.no_mtu_discovery),
         max_datagram: flags.max_datagram.or(file.max_datagram),
         congestion: flags.congestion.or(file.congestion),
+        trace: flags.trace.or(file.trace),
+        trace_payloads: flags.trace_payloads.or(file.trace_payloads),
+        trace_limit: flags.trace_limit.or(file.trace_limit),
+        dquic: flags.dquic.or(file.dquic),
+        i_know_this_is_plaintext: flags.i_know_this_is_plaintext.or(file.i_know_this_is_plaintext),
         port_file: flags.port_file.or(file.port_file),
     }
 }
@@ -187,6 +210,19 @@ fn seconds(flag: &str, time: Option<Duration>, default: u32) -> Result<u32, Fail
 }
 
 impl Addresses {
+    /// Refuses addresses that others can reach, for plaintext without leave.
+    fn check(&self, leave: Leave) -> Result<(), Failure> {
+        self.attempts().into_iter().flatten().try_for_each(|address| leave.check(address)).map_err(
+            |failure| match self {
+                Self::Given(_) => failure,
+                Self::Any(_) => failure.hint(
+                    "add --listen 127.0.0.1 for this machine alone, or \
+                     --i-know-this-is-plaintext if everybody on the network may read it",
+                ),
+            },
+        )
+    }
+
     /// Lists of addresses to try, best first.
     #[must_use]
     pub fn attempts(&self) -> Vec<Vec<SocketAddr>> {
@@ -231,6 +267,19 @@ mod tests {
         let want =
             Addresses::Given(vec!["[::1]:7".parse().unwrap(), "127.0.0.1:5".parse().unwrap()]);
         assert_eq!(server.unwrap().addresses, want);
+    }
+
+    #[test]
+    fn plaintext_is_off_and_stays_on_this_machine_without_leave() {
+        let server = |text| Server::merge(settings(text), Settings::default());
+        assert!(!server("").unwrap().dquic);
+        assert!(server("dquic = true\nlisten = ['127.0.0.1', '::1']").unwrap().dquic);
+        assert!(server("dquic = true\ni-know-this-is-plaintext = true").unwrap().dquic);
+        for open in ["dquic = true", "dquic = true\nlisten = ['127.0.0.1', '192.0.2.1']"] {
+            let failure = server(open).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{open}");
+            assert!(failure.to_string().contains("--i-know-this-is-plaintext"), "{failure}");
+        }
     }
 
     #[test]

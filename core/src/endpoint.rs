@@ -5,18 +5,21 @@ mod counters;
 mod table;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code::Code;
 use crate::config::Config;
-use crate::conn::{Conn, Connection, Shared, split_ticket};
+use crate::conn::{Answer, Conn, Connection, Shared, split_ticket};
 use crate::error::Misuse;
 use crate::event::Dialect;
 use crate::hub::Hub;
-use crate::id::ConnId;
+use crate::id::{ConnId, SessionId};
 use crate::io::{Ecn, Output, Path, Transmit};
 use crate::limits;
+use crate::session::media;
 use crate::time::{Instant, UnixMillis};
+use crate::trace::{self, About, Aim, Contents, Data, Entry, Header, Recorder, Room, Trace};
 use crate::transport::{Dropped, Offer, Offered, Route, Stack, Target};
 pub(crate) use admission::RateLimit;
 use admission::{Admission, Verdict};
@@ -42,6 +45,8 @@ pub struct Endpoint {
     answers: VecDeque<(Path, Vec<u8>)>,
     answer_rate: RateLimit,
     counters: Counters,
+    /// Where everything that happens is told.
+    trace: Trace,
 }
 
 /// Lends the parts of an endpoint that are not its connections.
@@ -52,6 +57,7 @@ macro_rules! shared {
             wall: wall($endpoint.config.epoch, $endpoint.now),
             hub: &mut $endpoint.hub,
             config: &$endpoint.config,
+            trace: &$endpoint.trace,
         }
     };
 }
@@ -65,11 +71,34 @@ impl Endpoint {
     /// An endpoint without connections, over the stack that carries them.
     #[must_use]
     pub fn new(config: Config, stack: Box<dyn Stack>) -> Self {
+        Self::traced(config, stack, Trace::default())
+    }
+
+    /// An endpoint that records everything that happens to it ([`crate::trace`]). The trace says
+    /// which program this is; what was recorded is to be taken from the [`Recorder`].
+    #[must_use]
+    pub fn recorded(
+        config: Config,
+        stack: Box<dyn Stack>,
+        about: About,
+        contents: Contents,
+        room: Room,
+    ) -> (Self, Recorder) {
+        let header = Header { about, config, contents };
+        let recorder = Recorder::new(&header, room);
+        let trace = Trace::new(Arc::new(recorder.clone()), contents);
+        let stack = if contents.transport { trace::tap(stack, trace.clone()) } else { stack };
+        (Self::traced(header.config, stack, trace), recorder)
+    }
+
+    /// An endpoint that tells everything that happens to it.
+    pub(crate) fn traced(config: Config, stack: Box<dyn Stack>, trace: Trace) -> Self {
         Self {
             config,
             stack,
             table: Table::default(),
-            hub: Hub::default(),
+            hub: Hub::recorded(trace.clone()),
+            trace,
             admission: Admission::default(),
             listening: false,
             now: Instant::ZERO,
@@ -82,6 +111,12 @@ impl Endpoint {
     fn advance(&mut self, now: Instant) {
         debug_assert!(now >= self.now, "time goes back: {now:?} after {:?}", self.now);
         self.now = self.now.max(now);
+        self.trace.advance(self.now);
+    }
+
+    fn dropped(&mut self, why: Dropped) {
+        self.trace.say(|_| Entry::Dropped(why));
+        self.counters.dropped(why);
     }
 
     /// A datagram has come in. `bytes` are decrypted in place. Never fails: what cannot be
@@ -96,9 +131,13 @@ impl Endpoint {
         bytes: &mut [u8],
     ) {
         self.advance(now);
+        self.trace.say(|contents| {
+            let data = Data::new(bytes, contents.datagrams);
+            Entry::Datagram { path, ecn, data }
+        });
         self.counters.received(bytes.len(), ecn);
         if bytes.is_empty() || path.remote.port() == 0 {
-            self.counters.dropped(Dropped::Impossible);
+            self.dropped(Dropped::Impossible);
             return;
         }
         let mut answer = Vec::new();
@@ -106,7 +145,7 @@ impl Endpoint {
             Route::To(id) => self.deliver(id, path, bytes),
             Route::New(offer) => self.offered(path, &offer, bytes),
             Route::Answer(_) => self.answer(path, answer),
-            Route::Drop(why) => self.counters.dropped(why),
+            Route::Drop(why) => self.dropped(why),
         }
     }
 
@@ -116,7 +155,7 @@ impl Endpoint {
                 slot.conn.receive(self.now, path, bytes);
                 self.table.wake(id.slot as usize);
             }
-            None => self.counters.dropped(Dropped::UnknownConnection),
+            None => self.dropped(Dropped::UnknownConnection),
         }
     }
 
@@ -124,13 +163,13 @@ impl Endpoint {
         if self.answers.len() < limits::MAX_STATELESS_QUEUED && self.answer_rate.take(self.now) {
             self.answers.push_back((path, bytes));
         } else {
-            self.counters.dropped(Dropped::AnswersLimited);
+            self.dropped(Dropped::AnswersLimited);
         }
     }
 
     fn offered(&mut self, path: Path, offer: &Offer, bytes: &mut [u8]) {
         if !self.listening {
-            self.counters.dropped(Dropped::NotAccepting);
+            self.dropped(Dropped::NotAccepting);
             return;
         }
         let ip = path.remote.ip();
@@ -140,13 +179,13 @@ impl Endpoint {
                 let mut answer = Vec::new();
                 match self.stack.challenge(self.now, path, offer, &mut answer) {
                     Route::Answer(_) => self.answer(path, answer),
-                    Route::Drop(why) => self.counters.dropped(why),
+                    Route::Drop(why) => self.dropped(why),
                     Route::To(_) | Route::New(_) => {}
                 }
                 return;
             }
             Verdict::Drop(why) => {
-                self.counters.dropped(why);
+                self.dropped(why);
                 return;
             }
         }
@@ -159,13 +198,14 @@ impl Endpoint {
                 self.table.insert(id, conn);
                 self.deliver(id, path, bytes);
             }
-            Err(why) => self.counters.dropped(why),
+            Err(why) => self.dropped(why),
         }
     }
 
     /// A deadline has come (too early or too late does no harm).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.advance(now);
+        self.trace.say(|_| Entry::Timeout);
         while let Some((key, slot)) = self.table.next_due(self.now) {
             slot.conn.expire(&mut shared!(self));
             self.table.wake(key);
@@ -178,6 +218,13 @@ impl Endpoint {
     /// [`Misuse::TooMuch`] at the limit of connections, [`Misuse::Config`] for a bad target.
     pub fn connect(&mut self, now: Instant, target: &Target) -> Result<ConnId, Misuse> {
         self.advance(now);
+        self.trace.say(|_| Entry::Connect(Aim::of(target, true)));
+        let result = self.dial(target);
+        self.trace.say(|_| Entry::answer(&result.map(Answer::Connection), Data::default()));
+        result
+    }
+
+    fn dial(&mut self, target: &Target) -> Result<ConnId, Misuse> {
         let limit = self.config.max_connections;
         if self.table.len() >= limit {
             return Err(Misuse::TooMuch { what: "connections", limit });
@@ -200,9 +247,17 @@ impl Endpoint {
     /// [`Misuse::Gone`].
     pub fn conn(&mut self, now: Instant, id: ConnId) -> Result<Conn<'_>, Misuse> {
         self.advance(now);
+        self.trace.say(|_| Entry::Handle(id));
         self.table.wake(id.slot as usize);
-        let slot = self.table.get(id).ok_or(Misuse::Gone)?;
+        let slot = self.table.get(id).filter(|slot| slot.conn.is_live()).ok_or(Misuse::Gone)?;
         Ok(Conn::new(&mut slot.conn, shared!(self)))
+    }
+
+    /// Numbers of a media session, at the time of the latest input. Looking changes nothing:
+    /// the connection gets no turn. `None`: it has ended, or never was.
+    #[must_use]
+    pub fn media_stats(&self, id: ConnId, session: SessionId) -> Option<media::Stats> {
+        self.table.peek(id)?.media_stats(session, self.now)
     }
 
     /// The next thing to do. `buf` has at least [`limits::MAX_SEGMENTED`] bytes.
@@ -212,6 +267,12 @@ impl Endpoint {
     /// If `buf` is too short.
     pub fn poll_output(&mut self, buf: &mut [u8]) -> Output {
         assert!(buf.len() >= limits::MAX_SEGMENTED, "the buffer is too short");
+        let output = self.next_output(buf);
+        self.trace.say(|contents| Entry::output(&output, buf, contents));
+        output
+    }
+
+    fn next_output(&mut self, buf: &mut [u8]) -> Output {
         if let Some((path, bytes)) = self.answers.pop_front() {
             buf[..bytes.len()].copy_from_slice(&bytes);
             self.counters.sent(bytes.len());
@@ -260,6 +321,7 @@ impl Endpoint {
 
     /// Accept connections from clients (off at first).
     pub fn listen(&mut self, on: bool) {
+        self.trace.say(|_| Entry::Listen(on));
         self.listening = on;
     }
 
@@ -267,6 +329,7 @@ impl Endpoint {
     /// closes everything. Ended connections are closed as they end.
     pub fn drain(&mut self, now: Instant, left: Duration) {
         self.advance(now);
+        self.trace.say(|_| Entry::Drain { left });
         self.listening = false;
         for key in self.table.keys() {
             if let Some(slot) = self.table.by_key(key) {
@@ -279,10 +342,11 @@ impl Endpoint {
     /// Closes every connection at once, with [`Code::GoingAway`].
     pub fn close_all(&mut self, now: Instant) {
         self.advance(now);
+        self.trace.say(|_| Entry::CloseAll);
         self.listening = false;
         for key in self.table.keys() {
             if let Some(slot) = self.table.by_key(key) {
-                Conn::new(&mut slot.conn, shared!(self)).close(Code::GoingAway, "");
+                slot.conn.close(Code::GoingAway, String::new(), &mut shared!(self));
             }
             self.table.wake(key);
         }
@@ -316,12 +380,16 @@ impl Endpoint {
     /// # Errors
     /// [`Misuse::Config`]; the old ones stay.
     pub fn set_identity(&mut self, chain_pem: &[u8], key_pem: &[u8]) -> Result<(), Misuse> {
-        self.stack.set_identity(chain_pem, key_pem)
+        self.trace.say(|_| Entry::Identity);
+        let result = self.stack.set_identity(chain_pem, key_pem);
+        self.trace.say(|_| Entry::answer(&result.map(|()| Answer::Done), Data::default()));
+        result
     }
 
     /// Corrects the wall-clock time: it is `wall` at `now`.
     pub fn set_wall_clock(&mut self, now: Instant, wall: UnixMillis) {
         self.advance(now);
+        self.trace.say(|_| Entry::WallClock(wall));
         let since = self.now.as_nanos() / 1_000_000;
         self.config.epoch = UnixMillis(wall.0.saturating_sub(since));
     }

@@ -5,21 +5,29 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::config::{MediaPolicy, Pacing};
+use crate::conn::Answer;
 use crate::error::Misuse;
 use crate::event::Entry;
 use crate::id::MediaId;
 use crate::limits;
 use crate::session::media::pdu::OpenStream;
 use crate::session::media::{Grant, Nack, Pace, Request, Start};
+use crate::trace::{self, Data, Trace};
 
 /// The server's shared state.
 #[derive(Debug, Default)]
 pub struct Hub {
     catalogue: BTreeMap<String, (MediaId, Entry)>,
     default: Option<String>,
+    trace: Trace,
 }
 
 impl Hub {
+    /// With everything that is told to it written down.
+    pub(crate) fn recorded(trace: Trace) -> Self {
+        Self { trace, ..Self::default() }
+    }
+
     /// Replaces the catalogue. Running sessions go on with what they have.
     ///
     /// `default` is what a client gets that asks for no name; without it, the first entry in
@@ -30,6 +38,20 @@ impl Hub {
     /// [`Misuse::Config`] for an empty or repeated name, or a default that is not there.
     /// The old catalogue stays.
     pub fn set_catalogue(
+        &mut self,
+        entries: Vec<(MediaId, Entry)>,
+        default: Option<&str>,
+    ) -> Result<(), Misuse> {
+        self.trace.say(|_| trace::Entry::Catalogue {
+            entries: entries.clone(),
+            default: default.map(str::to_owned),
+        });
+        let result = self.replace_catalogue(entries, default);
+        self.trace.say(|_| trace::Entry::answer(&result.map(|()| Answer::Done), Data::default()));
+        result
+    }
+
+    fn replace_catalogue(
         &mut self,
         entries: Vec<(MediaId, Entry)>,
         default: Option<&str>,

@@ -22,6 +22,7 @@ pub mod planted;
 pub mod rng;
 pub mod session;
 pub mod time;
+pub mod trace;
 pub mod transport;
 pub mod wire;
 

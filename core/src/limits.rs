@@ -160,6 +160,26 @@ pub const MAX_CLASSIC_STALLS: u32 = 5;
 /// Bytes that one packet may declare before a classic receiver leaves it without an answer,
 /// unless the caller says otherwise: what the existing peers ask for.
 pub const DEFAULT_CLASSIC_MAX_BYTES: u64 = 65_536;
+/// A block of a trace. The longest entry is a whole catalogue.
+pub const MAX_TRACE_BLOCK: usize = 16 << 20;
+/// What a recording holds that nobody has taken away, unless configured otherwise.
+pub const TRACE_BUFFER: usize = 16 << 20;
+/// A whole trace, unless configured otherwise.
+pub const MAX_TRACE_LENGTH: u64 = 4 << 30;
+/// Paths that a trace knows by number.
+pub const MAX_TRACE_PATHS: usize = 1_024;
+/// A text in a trace.
+pub const MAX_TRACE_TEXT: usize = 4 << 10;
+/// What is kept of a transport's settings in the header of a trace.
+pub const MAX_TRACE_SETTINGS: usize = 64 << 10;
+/// The bytes of one call in a trace: a whole chunk, and one more.
+pub const MAX_TRACE_DATA: usize = MAX_CHUNK as usize + 1;
+/// The pieces of one call's bytes in a trace that are kept or left out.
+pub const MAX_TRACE_PARTS: usize = 4 << 10;
+/// Streams of one connection whose payload a recording can tell from the rest.
+pub const MAX_TRACE_STREAMS: usize = 4 * MAX_PEER_STREAMS as usize;
+/// Entries that a replay shows in front of the first divergence.
+pub const TRACE_CONTEXT: usize = 16;
 
 /// Connections at once that carry plain streams of DQUIC, at a server.
 pub const MAX_PLAIN_CONNECTIONS: usize = 32;
@@ -185,4 +205,7 @@ const _: () = {
     assert!(PLAIN_STREAM_WINDOW < PLAIN_CONNECTION_WINDOW);
     assert!(MAX_CLASSIC_TRANSFERS < MAX_CLASSIC_PEERS);
     assert!(2 * MAX_CLASSIC_STREAMS <= MAX_CLASSIC_STREAMS_IN_ALL);
+    assert!(MAX_CATALOGUE * (MAX_NAME + MAX_KIND + 32) < MAX_TRACE_BLOCK);
+    assert!(MAX_TRACE_DATA < MAX_TRACE_BLOCK && MAX_DATAGRAM < MAX_TRACE_DATA);
+    assert!(MAX_TRACE_TEXT > MAX_NAME && MAX_TRACE_TEXT > MAX_CODEC && MAX_TRACE_TEXT > MAX_REASON);
 };

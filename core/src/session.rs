@@ -13,6 +13,7 @@ use crate::event::{Dialect, Event};
 use crate::hub::Hub;
 use crate::id::{SessionId, StreamId};
 use crate::time::{Deadline, Instant, UnixMillis};
+use crate::trace::Story;
 use crate::transport::Transport;
 
 /// What a session may touch while it handles one input.
@@ -31,8 +32,39 @@ pub(crate) struct Cx<'a> {
     pub(crate) hub: &'a mut Hub,
     /// What may be granted.
     pub(crate) policy: &'a MediaPolicy,
+    /// Where steps are told.
+    pub(crate) story: &'a Story,
     /// The endpoint is shutting down: refuse what is new.
     pub(crate) draining: bool,
+}
+
+/// A command to a session of any service: one variant for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// To a media session.
+    Media(media::Command),
+}
+
+impl Command {
+    /// The payload that goes with it, which is not part of the command's record.
+    pub(crate) fn payload(&mut self) -> Option<&mut bytes::Bytes> {
+        match self {
+            Self::Media(media::Command::Supply { bytes, .. }) => Some(bytes),
+            Self::Media(
+                media::Command::Pause
+                | media::Command::Resume
+                | media::Command::Close
+                | media::Command::Pull { .. }
+                | media::Command::SourceFailed,
+            ) => None,
+        }
+    }
+}
+
+impl From<media::Command> for Command {
+    fn from(command: media::Command) -> Self {
+        Self::Media(command)
+    }
 }
 
 /// A session of any service, in any role. A new service is one folder, and one arm in each of
@@ -109,11 +141,27 @@ impl Session {
         }
     }
 
-    /// The application has been told of the end.
+    /// Its end has been told, or is about to be: for the application it is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self {
+            Self::MediaClient(client) => client.has_ended(),
+            Self::MediaServer(server) => server.has_ended(),
+        }
+    }
+
+    /// The application has been told of the end, and nothing is left to do on the stream.
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::MediaClient(client) => client.is_over(),
             Self::MediaServer(server) => server.is_over(),
+        }
+    }
+
+    /// Numbers of a media session.
+    pub(crate) fn media_stats(&self, now: Instant) -> media::Stats {
+        match self {
+            Self::MediaClient(client) => client.stats(now),
+            Self::MediaServer(server) => server.stats(now),
         }
     }
 

@@ -2,6 +2,7 @@
 //! endpoint, for what exists before and between connections, and [`Transport`], one for each
 //! connection. Sessions do not know which implementation carries them.
 
+mod both;
 mod cid;
 pub mod dquic;
 #[cfg(feature = "quic")]
@@ -10,6 +11,8 @@ mod reason;
 mod resets;
 mod routes;
 mod token;
+
+pub use both::Both;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -227,7 +230,8 @@ pub enum Signal {
 pub enum Wrote {
     /// Everything was taken, the end mark too if one was given.
     All,
-    /// The rest is still in the caller's `Bytes`. [`Signal::Writable`] will come.
+    /// The rest is still in the caller's `Bytes`. [`Signal::Writable`] will come, or
+    /// [`Signal::Down`] if the connection is at its end.
     Blocked,
 }
 

@@ -30,6 +30,24 @@ pub struct Identity {
     pub pin: [u8; 32],
 }
 
+/// The same certificate at every call and in every run: made once by [`self_signed`].
+///
+/// # Panics
+/// If it is damaged.
+#[must_use]
+pub fn fixed() -> Identity {
+    let (chain, key) =
+        (include_bytes!("../certs/localhost.pem"), include_bytes!("../certs/key.pem"));
+    let cert = X509::from_pem(chain).expect("a certificate");
+    let public = cert.public_key().and_then(|key| key.public_key_to_der());
+    Identity {
+        chain_pem: chain.to_vec(),
+        key_pem: key.to_vec(),
+        der: cert.to_der().expect("a certificate"),
+        pin: boring::sha::sha256(&public.expect("a public key")),
+    }
+}
+
 /// A new self-signed certificate for `localhost`, `127.0.0.1` and `::1`, valid in every test.
 ///
 /// # Panics
@@ -98,18 +116,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_certificate_names_loopback_and_its_pin_is_its_key() {
-        let identity = self_signed();
-        let cert = X509::from_pem(&identity.chain_pem).unwrap();
-        let names = cert.subject_alt_names().unwrap();
-        assert_eq!(
-            names.iter().filter_map(|name| name.dnsname()).collect::<Vec<_>>(),
-            ["localhost"]
-        );
-        assert_eq!(names.iter().filter_map(|name| name.ipaddress()).count(), 2);
-        let spki = cert.public_key().unwrap().public_key_to_der().unwrap();
-        assert_eq!(boring::sha::sha256(&spki), identity.pin);
-        let key = PKey::private_key_from_pem(&identity.key_pem).unwrap();
-        assert!(key.public_eq(&cert.public_key().unwrap()));
+    fn the_certificates_name_loopback_and_their_pins_are_their_keys() {
+        for identity in [self_signed(), fixed()] {
+            let cert = X509::from_pem(&identity.chain_pem).unwrap();
+            assert_eq!(cert.to_der().unwrap(), identity.der);
+            let names = cert.subject_alt_names().unwrap();
+            assert_eq!(
+                names.iter().filter_map(|name| name.dnsname()).collect::<Vec<_>>(),
+                ["localhost"]
+            );
+            assert_eq!(names.iter().filter_map(|name| name.ipaddress()).count(), 2);
+            let spki = cert.public_key().unwrap().public_key_to_der().unwrap();
+            assert_eq!(boring::sha::sha256(&spki), identity.pin);
+            let key = PKey::private_key_from_pem(&identity.key_pem).unwrap();
+            assert!(key.public_eq(&cert.public_key().unwrap()));
+        }
+        assert_eq!(fixed().pin, fixed().pin);
+        assert_ne!(self_signed().pin, self_signed().pin);
     }
 }

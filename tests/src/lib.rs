@@ -8,17 +8,24 @@ pub mod apps;
 pub mod bench;
 pub mod cert;
 pub mod content;
+pub mod deterministic;
+pub mod disk;
 pub mod fuzz;
 pub mod link;
+pub mod network;
 pub mod oracle;
 pub mod pair;
 pub mod programs;
+pub mod recording;
 pub mod rogue;
+pub mod rolling;
 pub mod seeds;
+pub mod sim;
 pub mod source;
 pub mod stack;
 pub mod std_driver;
 pub mod virtual_clock;
+pub mod virtual_random;
 
 #[doc(hidden)]
 pub use libc;

@@ -12,15 +12,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anabranch_core::rng::Rng;
-use anabranch_core::{Ecn, Instant, Path};
+use anabranch_core::{Ecn, Instant};
 
 pub use config::{Burst, LinkConfig, Ratio};
 
 /// A datagram that comes out of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// The path it was sent on, as its sender saw it.
-    pub path: Path,
+pub struct Delivery<H> {
+    /// What its sender put on it: the addresses, at least.
+    pub header: H,
     /// Its ECN bits.
     pub ecn: Option<Ecn>,
     /// Its bytes.
@@ -63,14 +63,27 @@ pub struct Counts {
     pub truncated: u64,
 }
 
-/// One direction of a link.
+impl Counts {
+    /// Datagrams that were lost, each in exactly one way.
+    #[must_use]
+    pub const fn gone(&self) -> u64 {
+        self.lost
+            + self.lost_in_burst
+            + self.listed
+            + self.too_big
+            + self.overflowed
+            + self.swallowed
+    }
+}
+
+/// One direction of a link, for datagrams with a header `H` that no fault changes.
 #[derive(Debug)]
-pub struct Link {
+pub struct Link<H> {
     config: LinkConfig,
     rng: Rng,
     counts: Counts,
     /// In flight, by arrival; the number keeps the order of equal times.
-    flying: BTreeMap<(Instant, u64), Delivery>,
+    flying: BTreeMap<(Instant, u64), Delivery<H>>,
     next_number: u64,
     /// When the sending end will have put everything on the wire that waits there.
     free_at: Instant,
@@ -93,7 +106,7 @@ struct Dice {
     shape: u64,
 }
 
-impl Link {
+impl<H: Clone> Link<H> {
     /// A link on which nothing is in flight. Give each link a generator of its own, from
     /// a named stream of the seed.
     #[must_use]
@@ -109,6 +122,12 @@ impl Link {
             in_burst: false,
             blackhole: false,
         }
+    }
+
+    /// What it does to datagrams.
+    #[must_use]
+    pub const fn config(&self) -> &LinkConfig {
+        &self.config
     }
 
     /// What it has done so far.
@@ -127,14 +146,21 @@ impl Link {
         self.blackhole = on;
     }
 
-    /// Loses everything in flight.
+    /// Loses everything in flight, and everything that waits in the queue.
     pub fn clear(&mut self) {
         self.counts.swallowed += self.flying.len() as u64;
         self.flying.clear();
+        (self.free_at, self.in_order) = (Instant::ZERO, Instant::ZERO);
+    }
+
+    /// Datagrams in flight, and in the queue.
+    #[must_use]
+    pub fn flying(&self) -> usize {
+        self.flying.len()
     }
 
     /// A datagram goes in.
-    pub fn send(&mut self, now: Instant, path: Path, ecn: Option<Ecn>, bytes: Vec<u8>) {
+    pub fn send(&mut self, now: Instant, header: H, ecn: Option<Ecn>, bytes: Vec<u8>) {
         let index = self.counts.sent;
         self.counts.sent += 1;
         self.counts.sent_bytes += bytes.len() as u64;
@@ -146,7 +172,7 @@ impl Link {
             self.counts.overflowed += 1;
             return;
         };
-        let mut delivery = Delivery { path, ecn, bytes, sent: now };
+        let mut delivery = Delivery { header, ecn, bytes, sent: now };
         self.damage(&mut delivery.bytes, &dice);
         let arrives = departs + self.config.latency;
         if dice.duplicate {
@@ -165,7 +191,7 @@ impl Link {
     }
 
     /// The next datagram that has arrived by now.
-    pub fn poll(&mut self, now: Instant) -> Option<Delivery> {
+    pub fn poll(&mut self, now: Instant) -> Option<Delivery<H>> {
         let entry = self.flying.first_entry()?;
         if entry.key().0 > now {
             return None;
@@ -258,7 +284,7 @@ impl Link {
         Duration::from_nanos(draw.checked_rem(nanos.saturating_add(1)).unwrap_or(draw))
     }
 
-    fn fly(&mut self, at: Instant, delivery: Delivery) {
+    fn fly(&mut self, at: Instant, delivery: Delivery<H>) {
         self.flying.insert((at, self.next_number), delivery);
         self.next_number += 1;
     }

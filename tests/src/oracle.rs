@@ -5,6 +5,7 @@
 //! outlives its connection; a paused server is silent; nothing is asked for or queued beyond its
 //! limit. A broken rule panics with the rule.
 
+mod ends;
 mod lifecycle;
 mod playback;
 mod server;
@@ -13,6 +14,7 @@ use std::fmt;
 
 use anabranch_core::{ConnId, SessionId};
 
+pub use ends::Ends;
 pub use lifecycle::Lifecycle;
 pub use playback::Playback;
 pub use server::Sending;

@@ -14,17 +14,19 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anabranch_core::transport::{Offered, Target, Trust};
-use anabranch_core::{Conn, ConnId, Endpoint, Event, Instant, Misuse, Path, Seed, media};
+use anabranch_core::{Conn, ConnId, Endpoint, Event, Instant, Misuse, Path, Seed, Side, media};
 
 use crate::apps::{ClientApp, ServerApp};
 use crate::cert::{self, Identity};
+use crate::link::LinkConfig;
+use crate::network::{HostId, Network};
 use crate::oracle::Who;
 use crate::rogue::Rogue;
 use crate::virtual_clock::{START, Virtual};
 use crate::{content, stack};
 use host::Node;
 pub use options::Options;
-use run::Held;
+use run::{Held, Sender};
 pub use wire::Wire;
 
 /// Where the server is.
@@ -64,7 +66,10 @@ pub struct Pair {
     pub client_apps: Vec<ClientApp>,
     /// Clients without an endpoint.
     pub rogues: Vec<Rogue>,
-    /// The links of the clients, then of the rogues.
+    /// What lies between them.
+    pub network: Network,
+    server_host: HostId,
+    /// The places of the clients in the network, then of the rogues.
     pub wires: Vec<Wire>,
     /// What went out to addresses where nobody is.
     pub strays: BTreeMap<SocketAddr, Stray>,
@@ -81,9 +86,11 @@ impl Pair {
     pub fn new(seed: u64, options: Options) -> Self {
         let clock = Virtual::start();
         let seed = Seed::from_u64(seed);
-        let identity = cert::self_signed();
+        let identity = cert::fixed();
         let server = Self::make_server(&seed, &options, &identity, 0);
         let server_app = ServerApp::new(&options.clips);
+        let mut network = Network::new(&seed, LinkConfig::default());
+        let server_host = network.add_host(&[SERVER.ip()]);
         let mut pair = Self {
             clock,
             now: START,
@@ -95,6 +102,8 @@ impl Pair {
             clients: Vec::new(),
             client_apps: Vec::new(),
             rogues: Vec::new(),
+            network,
+            server_host,
             wires: Vec::new(),
             strays: BTreeMap::new(),
             held: Held::default(),
@@ -114,11 +123,11 @@ impl Pair {
 
     fn make_server(seed: &Seed, options: &Options, identity: &Identity, restarts: u64) -> Node {
         let stack = stack::server(&options.stack, identity, seed, restarts);
-        let mut endpoint = Endpoint::new(options.server.clone(), stack);
-        endpoint.listen(true);
+        let mut node = Node::new(&options.server, stack, Side::Server, SERVER, options.record);
+        node.endpoint.listen(true);
         let catalogue = content::catalogue(&options.clips);
-        endpoint.hub().set_catalogue(catalogue, None).expect("a catalogue within its limits");
-        Node::new(endpoint, SERVER)
+        node.endpoint.hub().set_catalogue(catalogue, None).expect("a catalogue within its limits");
+        node
     }
 
     fn add_client(&mut self) {
@@ -126,14 +135,16 @@ impl Pair {
         let wire = self.make_wire(n);
         let seed = substream(&self.seed, &format!("client {n}"));
         let stack = stack::client(&self.options.stack, &seed);
-        let endpoint = Endpoint::new(self.options.client.clone(), stack);
-        self.clients.push(Node::new(endpoint, wire.home()));
+        let (config, record) = (&self.options.client, self.options.record);
+        let node = Node::new(config, stack, Side::Client, wire.home(), record);
+        self.clients.push(node);
         self.client_apps.push(ClientApp::default());
         self.wires.push(wire);
     }
 
-    fn make_wire(&self, n: usize) -> Wire {
-        Wire::new(n, &self.options.up, &self.options.down, &self.seed)
+    fn make_wire(&mut self, n: usize) -> Wire {
+        let (up, down) = (&self.options.up, &self.options.down);
+        Wire::new(&mut self.network, self.server_host, n, up, down)
     }
 
     /// Adds a client that is only a transport, and dials the server.
@@ -242,6 +253,14 @@ impl Pair {
         }
     }
 
+    /// Ends a host's recording, and gives it all.
+    ///
+    /// # Panics
+    /// If it does not record.
+    pub fn trace(&mut self, who: Who) -> Vec<u8> {
+        self.node(who).recording.take().expect("a host that records").finish()
+    }
+
     /// Events of one connection.
     pub fn events(&self, who: Who, conn: ConnId) -> impl Iterator<Item = &Event> {
         self.told(who).iter().filter(move |told| told.1 == conn).map(|told| &told.2)
@@ -254,7 +273,7 @@ impl Pair {
         self.clock.set(self.now);
         self.server = Self::make_server(&self.seed, &self.options, &self.identity, self.restarts);
         self.server_app = ServerApp::new(&self.options.clips);
-        self.held.forget(Who::Server);
+        self.held.retain(|(sender, _)| *sender != Sender::of(Who::Server));
     }
 
     /// A datagram from anywhere reaches the server, past all links.
@@ -278,6 +297,6 @@ pub fn named(name: &str) -> media::Request {
 }
 
 /// An independent seed for one part of a test network.
-fn substream(seed: &Seed, name: &str) -> Seed {
+pub(crate) fn substream(seed: &Seed, name: &str) -> Seed {
     Seed(seed.stream(name).array())
 }

@@ -20,6 +20,20 @@ pub enum Kind {
     Dquic,
 }
 
+impl Kind {
+    /// Every transport.
+    pub const ALL: [Self; 2] = [Self::Quic, Self::Dquic];
+
+    /// The name, as in commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::Dquic => "dquic",
+        }
+    }
+}
+
 /// Settings of a transport that tests change.
 #[derive(Clone, Debug)]
 pub struct Knobs {

@@ -48,6 +48,8 @@ macro_rules! suite {
         mod rogue;
         #[path = "sessions.rs"]
         mod sessions;
+        #[path = "traces.rs"]
+        mod traces;
     };
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::dquic::Dquic;
-use super::{Help, Verbosity};
+use super::{Help, Verbosity, trace};
 use crate::generate::Kind;
+use crate::plaintext::Leave;
 use crate::trust::Mode;
 use crate::units;
 
@@ -45,6 +46,9 @@ pub enum Command {
     Gen(Gen),
     /// Send and receive files over DQUIC, which is plaintext: for loopback and laboratories
     Dquic(Dquic),
+    /// Look into recordings and captures
+    #[command(subcommand)]
+    Trace(trace::Command),
     #[command(flatten)]
     #[expect(missing_docs, reason = "would show up in the help text")]
     Help(Help),
@@ -90,6 +94,12 @@ pub struct Server {
     /// Check nothing: anybody on the way can listen in and change what you get
     #[arg(long)]
     pub insecure: bool,
+    /// Use DQUIC, which is plaintext: for loopback, laboratories and simulation
+    #[arg(long, conflicts_with_all = ["ca", "insecure"])]
+    pub dquic: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "would show up in the help text")]
+    pub plaintext: Leave,
     /// Which protocols to offer
     #[arg(long, value_enum, default_value_t)]
     pub protocol: Protocol,
@@ -99,6 +109,9 @@ pub struct Server {
     /// How long to wait for an answer
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub connect_timeout: Duration,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "would show up in the help text")]
+    pub record: trace::Record,
 }
 
 /// What a pause does.
@@ -221,7 +234,7 @@ impl Args {
             Command::Play(play) => Some(&play.server),
             Command::Ls(ls) => Some(&ls.server),
             Command::Ping(ping) => Some(&ping.server),
-            Command::Gen(_) | Command::Dquic(_) | Command::Help(_) => None,
+            Command::Gen(_) | Command::Trace(_) | Command::Dquic(_) | Command::Help(_) => None,
         }
     }
 }

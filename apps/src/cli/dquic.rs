@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 
-use crate::units;
+use crate::{plaintext, units};
 
 /// Send and receive files over DQUIC, which is plaintext: for loopback and laboratories
 #[derive(Clone, Debug, clap::Args)]
@@ -61,7 +61,7 @@ pub struct Send {
     pub bind: Option<SocketAddr>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "would show up in the help text")]
-    pub plaintext: Plaintext,
+    pub plaintext: plaintext::Leave,
 }
 
 /// Receive streams, each into a file of its own, from classic and extended senders
@@ -88,13 +88,5 @@ pub struct Recv {
     pub force: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "would show up in the help text")]
-    pub plaintext: Plaintext,
-}
-
-/// Leave to use a network.
-#[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Plaintext {
-    /// Use an address that is not a loopback address, where others can read and change everything
-    #[arg(long)]
-    pub i_know_this_is_plaintext: bool,
+    pub plaintext: plaintext::Leave,
 }

@@ -15,6 +15,7 @@ use super::progress::Progress;
 use crate::cli::dquic::Recv;
 use crate::dial::{self, Interrupts};
 use crate::exit::Failure;
+use crate::plaintext;
 use crate::report::Report;
 use crate::units::count;
 
@@ -23,7 +24,8 @@ use crate::units::count;
 /// # Errors
 /// Whatever is in the way.
 pub(super) fn run(args: &Recv, report: &Report, interrupts: &Interrupts) -> Result<(), Failure> {
-    super::check_plaintext(args.listen, args.plaintext, report)?;
+    report.warning(plaintext::WARNING);
+    args.plaintext.check(args.listen)?;
     let files = Files::new(&args.out, args.force)?;
     let config = Config { quiet_after: Some(args.quiet_after), ..Config::default() };
     let mut runner = super::bind(args.listen, config, super::Plain::Server)?;

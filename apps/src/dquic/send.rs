@@ -15,6 +15,7 @@ use super::stats::{self, Numbers, Row, Totals};
 use crate::cli::dquic::{self as cli, Send};
 use crate::dial::Interrupts;
 use crate::exit::{Exit, Failure, plain};
+use crate::plaintext;
 use crate::report::Report;
 use crate::units::{count, show_size};
 
@@ -64,7 +65,8 @@ impl Sent {
 /// Whatever is in the way.
 pub(super) fn run(args: &Send, report: &Report, interrupts: &Interrupts) -> Result<(), Failure> {
     let to = resolve(&args.to)?;
-    super::check_plaintext(to, args.plaintext, report)?;
+    report.warning(plaintext::WARNING);
+    args.plaintext.check(to)?;
     let mut sources = Sources::open(&args.files, args.first_stream)?;
     let mode = Mode::new(args);
     check_sizes(&sources, mode, report)?;

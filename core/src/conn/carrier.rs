@@ -9,6 +9,7 @@ use crate::hub::Hub;
 use crate::limits;
 use crate::session::Cx;
 use crate::time::{Instant, UnixMillis};
+use crate::trace::{Story, Trace};
 use crate::transport::Transport;
 
 /// What the endpoint lends to a connection for one input.
@@ -17,6 +18,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) wall: UnixMillis,
     pub(crate) hub: &'a mut Hub,
     pub(crate) config: &'a Config,
+    pub(crate) trace: &'a Trace,
 }
 
 /// The transport, and events on their way out.
@@ -29,12 +31,21 @@ pub(crate) struct Carrier {
     pub(crate) draining: bool,
     /// What the application gave as reason for its close.
     pub(crate) reason: Option<String>,
+    /// Where steps are told.
+    pub(crate) story: Story,
 }
 
 impl Carrier {
     /// Over a transport whose handshake begins.
-    pub(crate) fn new(transport: Box<dyn Transport>) -> Self {
-        Self { transport, events: VecDeque::new(), dialect: None, draining: false, reason: None }
+    pub(crate) fn new(transport: Box<dyn Transport>, story: Story) -> Self {
+        Self {
+            transport,
+            events: VecDeque::new(),
+            dialect: None,
+            draining: false,
+            reason: None,
+            story,
+        }
     }
 
     /// Closes the transport, with the application's reason if it gave one.
@@ -56,6 +67,7 @@ impl Carrier {
             events: &mut self.events,
             hub: shared.hub,
             policy: &shared.config.media,
+            story: &self.story,
             draining: self.draining,
         }
     }

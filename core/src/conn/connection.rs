@@ -14,8 +14,9 @@ use crate::id::{ConnId, Dir, SessionId, Side, StreamId};
 use crate::io::{Path, Transmit};
 use crate::limits;
 use crate::machine::{Machine as _, Step};
-use crate::session::Session;
+use crate::session::{Session, media};
 use crate::time::Instant;
+use crate::trace::Story;
 use crate::transport::{Facts, Signal, Transport};
 
 /// One connection.
@@ -77,7 +78,7 @@ impl Connection {
             side,
             state: State::Handshaking,
             remote,
-            carrier: Carrier::new(transport),
+            carrier: Carrier::new(transport, Story::new(shared.trace.clone(), id)),
             control: None,
             streams: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -91,6 +92,7 @@ impl Connection {
 
     /// Takes an input of the connection's own state machine. `true`: the state has changed.
     pub(super) fn step(&mut self, input: Input) -> bool {
+        self.carrier.story.step("connection", self.state, input);
         match self.state.next(input) {
             Step::Go(next) => {
                 log::debug!("{} {:?} x {input:?} -> {next:?}", self.id, self.state);
@@ -110,9 +112,20 @@ impl Connection {
         if self.state == State::Handshaking { None } else { self.half_open.take() }
     }
 
+    /// Its end has not been told, nor is it about to be.
+    pub(crate) const fn is_live(&self) -> bool {
+        self.state.is_live()
+    }
+
     /// Nothing is left of it.
     pub(crate) fn is_closed(&self) -> bool {
         self.state == State::Closed && self.carrier.events.is_empty()
+    }
+
+    /// Numbers of a media session.
+    pub(crate) fn media_stats(&self, id: SessionId, now: Instant) -> Option<media::Stats> {
+        let session = self.sessions.get(&id).filter(|session| !session.has_ended())?;
+        Some(session.media_stats(now))
     }
 
     /// The next event for the application.
@@ -263,6 +276,12 @@ impl Connection {
         };
         self.carrier.close(shared.now, code, &reason);
         self.tell_end(why, shared);
+    }
+
+    /// The application closes it.
+    pub(crate) fn close(&mut self, code: Code, reason: String, shared: &mut Shared<'_>) {
+        self.carrier.reason = Some(reason);
+        self.end(Input::Close, code, Why::Local(code), shared);
     }
 
     /// The peer broke a rule.

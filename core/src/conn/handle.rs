@@ -1,20 +1,24 @@
 //! Borrowed handles: the commands an application can give.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::carrier::Shared;
+use super::command::{Answer, Command};
 use super::connection::Connection;
 use super::control::Control;
-use super::state::{Input, State};
+use super::media::Media;
+use super::state::State;
 use super::streams::{kind, rank};
 use crate::code::Code;
-use crate::error::{Misuse, Why};
+use crate::error::Misuse;
 use crate::event::Dialect;
 use crate::id::{Dir, RequestId, SessionId, Side};
 use crate::limits;
 use crate::session::{Session, media};
+use crate::trace::{Data, Entry};
 use crate::transport;
 use crate::wire::varint;
 
@@ -27,6 +31,42 @@ pub struct Conn<'a> {
 impl<'a> Conn<'a> {
     pub(crate) const fn new(conn: &'a mut Connection, shared: Shared<'a>) -> Self {
         Self { conn, shared }
+    }
+
+    /// Does what a command says: the one place where commands to a connection take effect. The
+    /// other methods are the same with types of their own.
+    ///
+    /// # Errors
+    /// Those of the method that the command is named after.
+    pub fn apply(&mut self, command: Command) -> Result<Answer, Misuse> {
+        self.shared.trace.say(|_| Entry::Command(command.clone()));
+        let result = self.execute(command);
+        self.shared.trace.say(|_| Entry::answer(&result, Data::default()));
+        result
+    }
+
+    fn execute(&mut self, command: Command) -> Result<Answer, Misuse> {
+        let now = self.shared.now;
+        match command {
+            Command::OpenMedia(request) => self.start_media(request).map(Answer::Session),
+            Command::List { after } => {
+                let request = self.control("catalogue listing")?.list(after.as_deref())?;
+                Ok(Answer::Request(request))
+            }
+            Command::Ping => self.control("ping")?.ping(now).map(Answer::Request),
+            Command::Close { code, reason } => {
+                self.conn.close(code, reason, &mut self.shared);
+                Ok(Answer::Done)
+            }
+            Command::Drain { left } => {
+                self.conn.drain(now + left, &mut self.shared);
+                Ok(Answer::Done)
+            }
+            Command::Rebind { local } => {
+                self.conn.carrier.transport.rebind(now, local)?;
+                Ok(Answer::Done)
+            }
+        }
     }
 
     /// Which end this is.
@@ -65,6 +105,10 @@ impl<'a> Conn<'a> {
     /// [`Misuse::TooMuch`] at the limit of sessions or of streams that the peer allows,
     /// [`Misuse::Draining`], [`Misuse::WrongRole`], [`Misuse::WrongState`].
     pub fn open_media(&mut self, request: media::Request) -> Result<SessionId, Misuse> {
+        self.apply(Command::OpenMedia(request)).map(Answer::session)
+    }
+
+    fn start_media(&mut self, request: media::Request) -> Result<SessionId, Misuse> {
         if self.conn.side == Side::Server {
             return Err(Misuse::WrongRole("asking for media"));
         }
@@ -103,9 +147,10 @@ impl<'a> Conn<'a> {
     /// # Errors
     /// [`Misuse::Gone`].
     pub fn media(&mut self, id: SessionId) -> Result<Media<'_>, Misuse> {
-        let session = self.conn.sessions.get_mut(&id).ok_or(Misuse::Gone)?;
+        let session = self.conn.sessions.get_mut(&id).filter(|session| !session.has_ended());
+        let session = session.ok_or(Misuse::Gone)?;
         let cx = self.conn.carrier.cx(&mut self.shared);
-        Ok(Media { session, cx })
+        Ok(Media::new(id, session, cx))
     }
 
     fn control(&mut self, command: &'static str) -> Result<&mut Control, Misuse> {
@@ -125,7 +170,8 @@ impl<'a> Conn<'a> {
     /// [`Misuse::ClassicPeer`], [`Misuse::TooMuch`], [`Misuse::WrongRole`],
     /// [`Misuse::WrongState`].
     pub fn list(&mut self, after: Option<&str>) -> Result<RequestId, Misuse> {
-        self.control("catalogue listing")?.list(after)
+        let after = after.map(str::to_owned);
+        self.apply(Command::List { after }).map(Answer::request)
     }
 
     /// Measures a round trip through the peer's application layer; the answer is
@@ -134,21 +180,20 @@ impl<'a> Conn<'a> {
     /// # Errors
     /// [`Misuse::ClassicPeer`], [`Misuse::TooMuch`], [`Misuse::WrongState`].
     pub fn ping(&mut self) -> Result<RequestId, Misuse> {
-        let now = self.shared.now;
-        self.control("ping")?.ping(now)
+        self.apply(Command::Ping).map(Answer::request)
     }
 
     /// Closes the connection at once: what was not sent is dropped.
     pub fn close(&mut self, code: Code, reason: &str) {
-        self.conn.carrier.reason = Some(reason.to_owned());
-        self.conn.end(Input::Close, code, Why::Local(code), &mut self.shared);
+        let done = self.apply(Command::Close { code, reason: reason.to_owned() });
+        debug_assert_eq!(done, Ok(Answer::Done));
     }
 
     /// Closes the connection when what runs has ended, and at once if that takes longer than
     /// `left`. The peer is told to start nothing new.
-    pub fn drain(&mut self, left: std::time::Duration) {
-        let by = self.shared.now + left;
-        self.conn.drain(by, &mut self.shared);
+    pub fn drain(&mut self, left: Duration) {
+        let done = self.apply(Command::Drain { left });
+        debug_assert_eq!(done, Ok(Answer::Done));
     }
 
     /// Client: the socket has a new address; the connection moves there.
@@ -156,7 +201,7 @@ impl<'a> Conn<'a> {
     /// # Errors
     /// As [`transport::Transport::rebind`].
     pub fn rebind(&mut self, local: SocketAddr) -> Result<(), Misuse> {
-        self.conn.carrier.transport.rebind(self.shared.now, local)
+        self.apply(Command::Rebind { local }).map(Answer::done)
     }
 
     /// The newest ticket, for a later connection to the same server. Opaque.
@@ -191,101 +236,4 @@ pub(crate) fn split_ticket(ticket: &Bytes) -> Option<(Dialect, Bytes)> {
         .into_iter()
         .find(|dialect| ticket.first() == Some(&ticket_mark(*dialect)))?;
     Some((dialect, ticket.slice(1..)))
-}
-
-/// A borrowed handle to one media session, for commands.
-pub struct Media<'a> {
-    session: &'a mut Session,
-    cx: crate::session::Cx<'a>,
-}
-
-impl Media<'_> {
-    /// Client: asks the server to stop sending. Chunks on their way still arrive.
-    ///
-    /// # Errors
-    /// [`Misuse::WrongState`], [`Misuse::WrongRole`].
-    pub fn pause(&mut self) -> Result<(), Misuse> {
-        match self.session {
-            Session::MediaClient(client) => client.pause(&mut self.cx),
-            Session::MediaServer(_) => Err(Misuse::WrongRole("pausing")),
-        }
-    }
-
-    /// Client: asks the server to go on.
-    ///
-    /// # Errors
-    /// [`Misuse::WrongState`], [`Misuse::WrongRole`].
-    pub fn resume(&mut self) -> Result<(), Misuse> {
-        match self.session {
-            Session::MediaClient(client) => client.resume(&mut self.cx),
-            Session::MediaServer(_) => Err(Misuse::WrongRole("resuming")),
-        }
-    }
-
-    /// Ends the session.
-    ///
-    /// # Errors
-    /// [`Misuse::WrongState`] if it is ending already.
-    pub fn close(&mut self) -> Result<(), Misuse> {
-        match self.session {
-            Session::MediaClient(client) => client.close(&mut self.cx),
-            Session::MediaServer(server) => server.close(&mut self.cx),
-        }
-    }
-
-    /// Client: takes payload bytes into `buf`, at most to the end of a chunk. What is pulled
-    /// gives the server room to send more.
-    ///
-    /// # Errors
-    /// [`Misuse::WrongRole`].
-    pub fn pull(&mut self, buf: &mut [u8]) -> Result<media::Pulled, Misuse> {
-        match self.session {
-            Session::MediaClient(client) => Ok(client.pull(&mut self.cx, buf)),
-            Session::MediaServer(_) => Err(Misuse::WrongRole("pulling")),
-        }
-    }
-
-    /// Server: gives the bytes that [`media::Event::Wanted`] asked for. `end`: the media ends
-    /// after them.
-    ///
-    /// # Errors
-    /// [`Misuse::NotWanted`], [`Misuse::WrongRole`].
-    pub fn supply(&mut self, offset: u64, bytes: Bytes, end: bool) -> Result<(), Misuse> {
-        match self.session {
-            Session::MediaClient(_) => Err(Misuse::WrongRole("supplying")),
-            Session::MediaServer(server) => server.supply(&mut self.cx, offset, bytes, end),
-        }
-    }
-
-    /// Server: the bytes cannot be had. The session is ended with [`Code::SourceFailed`].
-    ///
-    /// # Errors
-    /// [`Misuse::WrongRole`].
-    pub fn source_failed(&mut self) -> Result<(), Misuse> {
-        match self.session {
-            Session::MediaClient(_) => Err(Misuse::WrongRole("supplying")),
-            Session::MediaServer(server) => {
-                server.source_failed(&mut self.cx);
-                Ok(())
-            }
-        }
-    }
-
-    /// What was granted; `None` before that.
-    #[must_use]
-    pub fn grant(&self) -> Option<&media::Grant> {
-        match &*self.session {
-            Session::MediaClient(client) => client.grant(),
-            Session::MediaServer(server) => server.grant(),
-        }
-    }
-
-    /// Numbers of the session.
-    #[must_use]
-    pub fn stats(&self) -> media::Stats {
-        match &*self.session {
-            Session::MediaClient(client) => client.stats(self.cx.now),
-            Session::MediaServer(server) => server.stats(self.cx.now),
-        }
-    }
 }

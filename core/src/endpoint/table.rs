@@ -55,6 +55,11 @@ impl Table {
         self.slots.get_mut(id.slot as usize).filter(|slot| slot.id == id)
     }
 
+    /// A connection that is still there, to look at.
+    pub(crate) fn peek(&self, id: ConnId) -> Option<&Connection> {
+        self.slots.get(id.slot as usize).filter(|slot| slot.id == id).map(|slot| &slot.conn)
+    }
+
     /// A connection has something to do.
     pub(crate) fn wake(&mut self, key: usize) {
         if let Some(slot) = self.slots.get_mut(key)

@@ -14,6 +14,8 @@ mod timers;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::code::Code;
 use crate::error::Violation;
 use crate::id::MediaId;
@@ -204,6 +206,34 @@ pub enum Event {
     },
     /// The session is over; its id is gone.
     Ended(Ended),
+}
+
+/// A command to a session. What each means, the method of the same name of [`crate::Media`]
+/// says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// [`crate::Media::pause`].
+    Pause,
+    /// [`crate::Media::resume`].
+    Resume,
+    /// [`crate::Media::close`].
+    Close,
+    /// [`crate::Media::pull`].
+    Pull {
+        /// Bytes at most.
+        room: usize,
+    },
+    /// [`crate::Media::supply`].
+    Supply {
+        /// Where in the media they belong.
+        offset: u64,
+        /// The bytes.
+        bytes: Bytes,
+        /// The media ends after them.
+        end: bool,
+    },
+    /// [`crate::Media::source_failed`].
+    SourceFailed,
 }
 
 /// What a pull gave.

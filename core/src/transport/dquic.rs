@@ -27,6 +27,7 @@ mod tests;
 mod why;
 
 pub use config::{Carries, DquicConfig};
+pub use packet::VERSION;
 
 use crate::error::Misuse;
 use crate::rng::Seed;

@@ -54,6 +54,11 @@ impl ServerApp {
         }
     }
 
+    /// Serves one more clip.
+    pub fn add(&mut self, media: MediaId, clip: Clip) {
+        self.clips.insert(media, clip);
+    }
+
     /// The endpoint has told this.
     ///
     /// # Panics
@@ -66,10 +71,8 @@ impl ServerApp {
                 self.sessions.insert(key, Sending::new(grant));
             }
             Media::Wanted { media, offset, len } => {
-                let stats =
-                    endpoint.conn(now, conn).and_then(|mut conn| Ok(conn.media(key.1)?.stats()));
                 // It may have ended meanwhile, its Ended waiting in the queue of events.
-                if let Ok(stats) = stats {
+                if let Some(stats) = endpoint.media_stats(conn, *session) {
                     self.session(key).wanted(*offset, *len, stats.bytes);
                 }
                 let delay = match self.supply {
@@ -82,9 +85,10 @@ impl ServerApp {
                 self.on_time(endpoint, now);
             }
             Media::Paused => {
-                let stats =
-                    endpoint.conn(now, conn).and_then(|mut conn| Ok(conn.media(key.1)?.stats()));
-                self.session(key).paused(&stats.expect("a paused session is there"));
+                // It may have ended meanwhile, its Ended waiting in the queue of events.
+                if let Some(stats) = endpoint.media_stats(conn, *session) {
+                    self.session(key).paused(&stats);
+                }
             }
             Media::Resumed { .. } => self.session(key).resumed(),
             Media::Ended(_) => {
@@ -148,12 +152,10 @@ impl ServerApp {
     ///
     /// # Panics
     /// If one holds or sends what it must not.
-    pub fn check(&self, endpoint: &mut Endpoint, now: Instant) {
+    pub fn check(&self, endpoint: &Endpoint) {
         for ((conn, session), sending) in &self.sessions {
-            if let Ok(mut conn) = endpoint.conn(now, *conn)
-                && let Ok(media) = conn.media(*session)
-            {
-                sending.check(&media.stats());
+            if let Some(stats) = endpoint.media_stats(*conn, *session) {
+                sending.check(&stats);
             }
         }
     }

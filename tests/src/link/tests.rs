@@ -2,18 +2,20 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anabranch_core::Seed;
+use anabranch_core::{Path, Seed};
 
 use super::*;
 
 const N: u64 = 20_000;
+
+type Arrived = Delivery<Path>;
 
 fn path() -> Path {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     Path { local: address(1), remote: address(2) }
 }
 
-fn link(config: LinkConfig) -> Link {
+fn link(config: LinkConfig) -> Link<Path> {
     Link::new(config, Seed::from_u64(1).stream("link"))
 }
 
@@ -27,10 +29,10 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 /// Sends `n` datagrams, one each millisecond, and gives what came out, with its arrival.
-fn pass(link: &mut Link, n: u64) -> Vec<(Instant, Delivery)> {
+fn pass(link: &mut Link<Path>, n: u64) -> Vec<(Instant, Arrived)> {
     let mut out = Vec::new();
     let mut now = Instant::ZERO;
-    let drain = |link: &mut Link, until: Instant, out: &mut Vec<_>| {
+    let drain = |link: &mut Link<Path>, until: Instant, out: &mut Vec<_>| {
         while let Some(at) = link.next().filter(|at| *at <= until) {
             assert_eq!(link.poll(Instant::from_nanos(at.as_nanos() - 1)), None, "not too early");
             out.push((at, link.poll(at).expect("what next() promised")));
@@ -60,7 +62,7 @@ fn a_perfect_link_keeps_everything() {
     assert_eq!(out.len(), 100);
     for (i, (at, delivery)) in (0..).zip(&out) {
         assert_eq!(*at, delivery.sent + Duration::from_millis(10));
-        assert_eq!((delivery.path, delivery.ecn), (path(), Some(Ecn::Ect0)));
+        assert_eq!((delivery.header, delivery.ecn), (path(), Some(Ecn::Ect0)));
         assert_eq!(delivery.bytes, numbered(i));
     }
     let counts = link.counts();
@@ -113,7 +115,7 @@ fn reordering_at_its_rate_and_only_when_asked_for() {
 fn jitter_stays_in_its_range_and_fills_it() {
     let jitter = Duration::from_millis(1);
     let out = pass(&mut link(LinkConfig { jitter, ..LinkConfig::default() }), N);
-    let delay = |(at, d): &(Instant, Delivery)| at.since(d.sent) - Duration::from_millis(10);
+    let delay = |(at, d): &(Instant, Arrived)| at.since(d.sent) - Duration::from_millis(10);
     let delays = || out.iter().map(delay);
     assert!(delays().max().unwrap() <= jitter && delays().max().unwrap() > jitter * 99 / 100);
     assert!(delays().min().unwrap() < jitter / 100);
@@ -205,7 +207,7 @@ fn the_same_seed_does_the_same_and_faults_do_not_disturb_each_other() {
         ..LinkConfig::rough(10)
     };
     assert_eq!(run(rough()), run(rough()));
-    let lost = |out: Vec<(Instant, Delivery)>| {
+    let lost = |out: Vec<(Instant, Arrived)>| {
         let mut there: Vec<u64> = out.iter().map(|(_, d)| number(&d.bytes)).collect();
         there.sort_unstable();
         there.dedup();
@@ -214,4 +216,62 @@ fn the_same_seed_does_the_same_and_faults_do_not_disturb_each_other() {
     let only_loss = LinkConfig { loss: Ratio::percent(10), ..LinkConfig::default() };
     let more = LinkConfig { duplicate: Ratio::percent(50), ..only_loss.clone() };
     assert_eq!(lost(run(only_loss)), lost(run(more)));
+}
+
+#[test]
+fn bursts_lose_only_as_much_as_they_say() {
+    let percent = Ratio::percent;
+    let burst = Burst { enter: percent(10), leave: percent(10), loss: percent(40) };
+    let mut link = link(LinkConfig { burst: Some(burst), ..LinkConfig::default() });
+    pass(&mut link, N);
+    assert_rate(link.counts().lost_in_burst, N, 20);
+}
+
+#[test]
+fn a_long_queue_delays_and_drains() {
+    // Two seconds of queue: a bloated buffer.
+    let slow = LinkConfig {
+        bytes_per_second: Some(60_000),
+        queue_bytes: 120_000,
+        ..LinkConfig::default()
+    };
+    let mut link = link(slow);
+    let out = pass(&mut link, 1_990);
+    let delay = |(at, d): &(Instant, Arrived)| at.since(d.sent);
+    let longest = out.iter().map(delay).max().unwrap();
+    assert!((1_990..2_010).contains(&longest.as_millis()), "{longest:?}");
+    assert_eq!(link.counts().overflowed, 0, "2 s at twice the rate just fit");
+    // Idle again: the next one does not wait.
+    let now = Instant::ZERO + Duration::from_secs(100);
+    link.send(now, path(), None, numbered(0));
+    assert_eq!(link.next(), Some(now + Duration::from_millis(12)));
+}
+
+#[test]
+fn a_change_under_way_holds_for_what_is_sent_after_it() {
+    let mut link = link(LinkConfig::default());
+    link.send(Instant::ZERO, path(), None, numbered(0));
+    link.configure(LinkConfig { loss: Ratio::ALWAYS, ..LinkConfig::default() });
+    link.send(Instant::ZERO, path(), None, numbered(1));
+    let short = LinkConfig { latency: Duration::from_millis(1), ..LinkConfig::default() };
+    link.configure(short.clone());
+    assert_eq!(link.config(), &short);
+    link.send(Instant::ZERO, path(), None, numbered(2));
+    let at = Instant::ZERO + Duration::from_millis(10);
+    let out: Vec<u64> = std::iter::from_fn(|| link.poll(at)).map(|d| number(&d.bytes)).collect();
+    assert_eq!(out, [0, 2], "a shorter way is no reason to overtake");
+}
+
+#[test]
+fn clearing_loses_what_flies_and_what_waits() {
+    let slow = LinkConfig { bytes_per_second: Some(1_000), ..LinkConfig::default() };
+    let mut link = link(slow);
+    for n in 0..5 {
+        link.send(Instant::ZERO, path(), None, numbered(n));
+    }
+    assert_eq!(link.flying(), 5);
+    link.clear();
+    assert_eq!((link.next(), link.counts().gone()), (None, 5));
+    link.send(Instant::ZERO, path(), None, numbered(5));
+    assert_eq!(link.next(), Some(Instant::ZERO + Duration::from_millis(130)), "no queue is left");
 }

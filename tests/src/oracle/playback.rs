@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anabranch_core::Instant;
-use anabranch_core::media::{EndReason, Ended, Grant, Pulled};
+use anabranch_core::media::{EndReason, Ended, Grant, Pulled, Start};
 
 use crate::content::Clip;
 
@@ -12,6 +12,8 @@ use crate::content::Clip;
 pub struct Playback {
     /// What should arrive.
     pub clip: Clip,
+    /// Where it was asked to start: a classic server does what it is asked and does not say so.
+    pub asked: Start,
     /// What was granted.
     pub grant: Option<Grant>,
     /// Payload bytes pulled.
@@ -22,6 +24,8 @@ pub struct Playback {
     pub last_pull: Option<Instant>,
     /// Chunks may be left out (after a `live` resume).
     pub may_skip: bool,
+    /// The server's application may end it: a classic client cannot tell that from the media's end.
+    pub may_be_cut: bool,
     /// Nothing may be pulled from then on (a pause has had its time).
     pub silent_from: Option<Instant>,
     /// How it ended.
@@ -40,11 +44,13 @@ impl Playback {
     pub const fn new(clip: Clip) -> Self {
         Self {
             clip,
+            asked: Start::Beginning,
             grant: None,
             bytes: 0,
             chunks: 0,
             last_pull: None,
             may_skip: false,
+            may_be_cut: false,
             silent_from: None,
             ended: None,
             sequence: None,
@@ -65,7 +71,11 @@ impl Playback {
         if let Some(size) = grant.size {
             assert_eq!(size, self.clip.len, "size of {}", self.clip.name);
         }
-        self.position = grant.start;
+        self.position = match (grant.name.is_some(), self.asked) {
+            (true, _) | (false, Start::Beginning) => grant.start,
+            (false, Start::Byte(byte)) => byte,
+            (false, Start::Sequence(n)) => (u64::from(n) - 1) * u64::from(grant.chunk),
+        };
         self.grant = Some(grant.clone());
     }
 
@@ -124,7 +134,8 @@ impl Playback {
     /// If it claims to be complete and is not, or counts differently.
     pub fn ended(&mut self, ended: Ended) {
         assert!(self.ended.is_none(), "ended twice");
-        if ended.reason == EndReason::Complete {
+        let sized = self.grant.as_ref().is_some_and(|grant| grant.size.is_some());
+        if ended.reason == EndReason::Complete && (sized || !self.may_be_cut) {
             assert_eq!(self.position, self.clip.len, "complete, but not at the end of the clip");
             assert_eq!(self.within, 0, "complete in the middle of a chunk");
             assert_eq!((ended.bytes, ended.chunks), (self.bytes, self.chunks), "counts");

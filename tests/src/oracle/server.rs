@@ -92,7 +92,7 @@ impl Sending {
             assert!(held <= limit, "{held} supplied bytes are held, the limit is {limit}");
         }
         if let Some(before) = self.paused_at {
-            let since = stats.bytes - before;
+            let since = stats.bytes.saturating_sub(before);
             // The chunk that was being written when the pause came has to be completed.
             assert!(since <= self.chunk, "{since} bytes were sent while paused");
         }

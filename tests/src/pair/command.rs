@@ -1,11 +1,13 @@
 //! What tests do with clients: connect, play, pause, move.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anabranch_core::transport::{Offered, Target};
 use anabranch_core::{ConnId, Event, Misuse, SessionId, Why, media};
 
-use super::{Pair, Told, unpaced};
+use super::{Pair, SERVER, Told, unpaced};
+use crate::link::Counts;
 use crate::oracle::{Key, Playback, Who};
 
 impl Pair {
@@ -163,9 +165,46 @@ impl Pair {
     /// # Errors
     /// As [`Conn::rebind`].
     pub fn migrate(&mut self, n: usize, conn: ConnId) -> Result<(), Misuse> {
-        let local = self.wires[n].new_home();
+        let local = self.wires[n].move_on(&mut self.network);
         self.conn(Who::Client(n), conn)?.rebind(local)?;
         self.clients[n].local = local;
         Ok(())
+    }
+
+    /// Every address of client `n` but the newest stops working.
+    pub fn cut(&mut self, n: usize) {
+        self.wires[n].cut(&mut self.network);
+    }
+
+    /// The NAT in front of client `n` forgets its mapping: the world sees the client at another
+    /// port from now on, and the old port leads nowhere.
+    pub fn rebind_port(&mut self, n: usize) {
+        self.network.nat(self.wires[n].nat()).rebind_port();
+    }
+
+    /// As [`Pair::rebind_port`], with another address too.
+    pub fn rebind_address(&mut self, n: usize) {
+        self.network.nat(self.wires[n].nat()).rebind_address();
+    }
+
+    /// What the server sees in place of client `n`'s newest address, if it has sent anything
+    /// from there.
+    #[must_use]
+    pub fn seen_as(&self, n: usize) -> Option<SocketAddr> {
+        let wire = &self.wires[n];
+        self.network.seen_as(wire.nat(), wire.home(), SERVER)
+    }
+
+    /// What the link from client `n` to the server has done, and the one back.
+    #[must_use]
+    pub fn counts(&self, n: usize) -> (Counts, Counts) {
+        let wire = &self.wires[n];
+        (self.network.counts(wire.up), self.network.counts(wire.down))
+    }
+
+    /// Whether the links from and to client `n` swallow everything.
+    pub fn blackhole(&mut self, n: usize, up: bool, down: bool) {
+        self.network.set_blackhole(self.wires[n].up, up);
+        self.network.set_blackhole(self.wires[n].down, down);
     }
 }

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
-use anabranch_core::{Ecn, Endpoint, Instant, Output, Path, Transmit, limits};
+use anabranch_core::trace::Contents;
+use anabranch_core::transport::Stack;
+use anabranch_core::{Config, Ecn, Endpoint, Instant, Output, Path, Side, Transmit, limits};
 
 use super::Told;
 use crate::oracle::Lifecycle;
+use crate::recording::Recording;
 
 /// A datagram on its way out of a host.
 #[derive(Debug)]
@@ -37,12 +40,27 @@ pub(crate) struct Node {
     pub(crate) lifecycle: Lifecycle,
     /// What the endpoint waits for.
     pub(crate) wake: Option<Instant>,
+    pub(crate) recording: Option<Recording>,
     buf: Vec<u8>,
 }
 
 impl Node {
-    pub(crate) fn new(endpoint: Endpoint, local: SocketAddr) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        stack: Box<dyn Stack>,
+        side: Side,
+        local: SocketAddr,
+        record: Option<Contents>,
+    ) -> Self {
+        let (endpoint, recording) = match record {
+            None => (Endpoint::new(config.clone(), stack), None),
+            Some(contents) => {
+                let (endpoint, recording) = Recording::begin(config, stack, side, contents);
+                (endpoint, Some(recording))
+            }
+        };
         Self {
+            recording,
             endpoint,
             local,
             told: Vec::new(),
@@ -66,6 +84,9 @@ impl Node {
             Output::Event(conn, event) => Step::Told(conn, event),
             Output::Wait(deadline) => {
                 self.wake = deadline.map(|deadline| deadline.at);
+                if let Some(recording) = &mut self.recording {
+                    recording.take();
+                }
                 Step::Waits
             }
         }

@@ -1,6 +1,7 @@
 //! What a test network is made of.
 
 use anabranch_core::Config;
+use anabranch_core::trace::Contents;
 
 use crate::content::Clip;
 use crate::link::LinkConfig;
@@ -24,6 +25,9 @@ pub struct Options {
     pub clips: Vec<Clip>,
     /// The transport of all hosts, and its settings.
     pub stack: stack::Knobs,
+    /// What every host records. What is recorded is replayed when the host goes away. By default
+    /// nothing, or what is needed for that if `ANABRANCH_REPLAY` is set.
+    pub record: Option<Contents>,
 }
 
 impl Default for Options {
@@ -37,6 +41,7 @@ impl Default for Options {
             clients: 1,
             clips: vec![Clip::new("clip", 1, 1 << 20)],
             stack: stack::Knobs::default(),
+            record: std::env::var_os("ANABRANCH_REPLAY").map(|_| Contents::default()),
         }
     }
 }

@@ -1,20 +1,17 @@
 //! Moves time from one thing that happens to the next.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anabranch_core::{ConnId, Event, Instant, Path};
+use anabranch_core::{ConnId, Event, Instant};
 
 use super::host::{Outgoing, Step};
 use super::{Pair, SERVER};
+use crate::network::Delivery;
 use crate::oracle::Who;
+use crate::sim::agenda::Agenda;
 
-/// Datagrams whose pacing time has not come, in order of time.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    waiting: BTreeMap<(Instant, u64), (Sender, Outgoing)>,
-    next_number: u64,
-}
+/// Datagrams whose pacing time has not come, and who sends them.
+pub(super) type Held = Agenda<(Sender, Outgoing)>;
 
 /// Who sent a datagram: the server, or the client behind a wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,27 +20,12 @@ pub(super) enum Sender {
     Wire(usize),
 }
 
-impl Held {
-    fn put(&mut self, at: Instant, sender: Sender, outgoing: Outgoing) {
-        self.waiting.insert((at, self.next_number), (sender, outgoing));
-        self.next_number += 1;
-    }
-
-    fn take(&mut self, now: Instant) -> Option<(Sender, Outgoing)> {
-        self.waiting.first_entry().filter(|entry| entry.key().0 <= now).map(|entry| entry.remove())
-    }
-
-    fn next(&self) -> Option<Instant> {
-        self.waiting.first_key_value().map(|((at, _), _)| *at)
-    }
-
-    /// A host is gone, and what it held back too.
-    pub(super) fn forget(&mut self, who: Who) {
-        let gone = match who {
-            Who::Server => Sender::Server,
-            Who::Client(n) => Sender::Wire(n),
-        };
-        self.waiting.retain(|_, (sender, _)| *sender != gone);
+impl Sender {
+    pub(super) const fn of(who: Who) -> Self {
+        match who {
+            Who::Server => Self::Server,
+            Who::Client(n) => Self::Wire(n),
+        }
     }
 }
 
@@ -93,13 +75,13 @@ impl Pair {
 
     /// When something happens next.
     fn next_time(&self) -> Option<Instant> {
-        let links = self.wires.iter().flat_map(|wire| [wire.up.next(), wire.down.next()]);
         let clients = self.clients.iter().map(|node| node.wake);
         let rogues = self.rogues.iter().map(|rogue| rogue.deadline());
-        links
-            .chain(clients)
+        let server = [self.server.wake, self.server_app.next()];
+        clients
             .chain(rogues)
-            .chain([self.held.next(), self.server.wake, self.server_app.next()])
+            .chain(server)
+            .chain([self.held.next(), self.network.next_time()])
             .flatten()
             .min()
     }
@@ -111,21 +93,8 @@ impl Pair {
         while let Some((sender, outgoing)) = self.held.take(now) {
             self.put_on_wire(sender, outgoing);
         }
-        for n in 0..self.wires.len() {
-            while let Some(delivery) = self.wires[n].up.poll(now) {
-                let path = Path { local: delivery.path.remote, remote: delivery.path.local };
-                let mut bytes = delivery.bytes;
-                self.server.receive(now, path, delivery.ecn, &mut bytes);
-            }
-            while let Some(delivery) = self.wires[n].down.poll(now) {
-                let Some(own) = self.wires[n].inward(delivery.path.remote) else { continue };
-                let path = Path { local: own, remote: delivery.path.local };
-                let mut bytes = delivery.bytes;
-                match n.checked_sub(self.clients.len()) {
-                    None => self.clients[n].receive(now, path, delivery.ecn, &mut bytes),
-                    Some(rogue) => self.rogues[rogue].receive(now, path, &mut bytes),
-                }
-            }
+        while let Some(delivery) = self.network.poll(now) {
+            self.deliver(delivery);
         }
         for node in self.clients.iter_mut().chain([&mut self.server]) {
             if node.wake.is_some_and(|wake| wake <= now) {
@@ -150,14 +119,11 @@ impl Pair {
             self.rogues[n].drain(self.now, &mut out);
             self.dispatch(Sender::Wire(self.clients.len() + n), out);
         }
-        self.server_app.check(&mut self.server.endpoint, self.now);
+        self.server_app.check(&self.server.endpoint);
     }
 
     fn drain(&mut self, who: Who) {
-        let sender = match who {
-            Who::Server => Sender::Server,
-            Who::Client(n) => Sender::Wire(n),
-        };
+        let sender = Sender::of(who);
         let mut out = Vec::new();
         for outputs in 0.. {
             assert!(outputs < MAX_OUTPUTS, "{who:?} never waits");
@@ -188,7 +154,7 @@ impl Pair {
     fn dispatch(&mut self, sender: Sender, out: Vec<Outgoing>) {
         for outgoing in out {
             match outgoing.at.filter(|at| *at > self.now) {
-                Some(at) => self.held.put(at, sender, outgoing),
+                Some(at) => self.held.put(at, (sender, outgoing)),
                 None => self.put_on_wire(sender, outgoing),
             }
         }
@@ -196,24 +162,29 @@ impl Pair {
 
     fn put_on_wire(&mut self, sender: Sender, outgoing: Outgoing) {
         let Outgoing { path, ecn, bytes, .. } = outgoing;
-        match sender {
-            Sender::Wire(n) => {
-                let wire = &mut self.wires[n];
-                // Translated on the way out: the server sees the outside.
-                if let Some(seen) = wire.outward(path.local)
-                    && path.remote == SERVER
-                {
-                    wire.up.send(self.now, Path { local: seen, ..path }, ecn, bytes);
-                }
-            }
+        let host = match sender {
+            Sender::Wire(n) => self.wires[n].host,
             Sender::Server => {
                 assert_eq!(path.local, SERVER, "the server sends from its address");
-                let owner = self.wires.iter_mut().find(|wire| wire.inward(path.remote).is_some());
-                match owner {
-                    Some(wire) => wire.down.send(self.now, path, ecn, bytes),
-                    None => self.strays.entry(path.remote).or_default().datagrams.push(bytes),
+                if self.network.receiver(self.now, SERVER, path.remote).is_none() {
+                    self.strays.entry(path.remote).or_default().datagrams.push(bytes.clone());
                 }
+                self.server_host
             }
+        };
+        self.network.send(self.now, host, path, ecn, bytes);
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        let Delivery { to, path, ecn, mut bytes, .. } = delivery;
+        let now = self.now;
+        if to == self.server_host {
+            return self.server.receive(now, path, ecn, &mut bytes);
+        }
+        let n = self.wires.iter().position(|wire| wire.host == to).expect("a host of the network");
+        match n.checked_sub(self.clients.len()) {
+            None => self.clients[n].receive(now, path, ecn, &mut bytes),
+            Some(rogue) => self.rogues[rogue].receive(now, path, &mut bytes),
         }
     }
 }

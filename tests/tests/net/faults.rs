@@ -31,8 +31,7 @@ fn drop_each(change: impl Fn(&mut Options, LinkConfig)) {
             change(&mut options, LinkConfig { drop_list: [k].into(), ..narrow });
             eprintln!("datagram {k}, {offered:?}");
             let pair = play_through(k, options, offered);
-            let wire = &pair.wires[0];
-            let (sent, lost) = (wire.up.counts(), wire.down.counts());
+            let (sent, lost) = pair.counts(0);
             assert_eq!(sent.listed + lost.listed, 1, "datagram {k} was lost: {sent:?} {lost:?}");
         }
     }
@@ -60,7 +59,7 @@ fn damaged_datagrams_are_as_good_as_lost() {
         options.client.handshake_timeout = SECONDS(60);
         options.server.handshake_timeout = SECONDS(60);
         let pair = play_through(seed, options, Offered::Both);
-        let counts = pair.wires[0].down.counts();
+        let counts = pair.counts(0).1;
         assert!(counts.corrupted > 0 && counts.truncated > 0);
     });
 }
@@ -73,7 +72,7 @@ fn a_path_with_a_small_mtu_works_with_discovery_on() {
         options.stack.discover_mtu = true;
         options.stack.max_datagram = 1_452;
         let pair = play_through(seed, options, Offered::V1);
-        let counts = pair.wires[0].down.counts();
+        let counts = pair.counts(0).1;
         assert!(counts.too_big > 0, "larger datagrams were tried: {counts:?}");
         assert!(counts.too_big < 50, "and given up: {counts:?}");
     });
@@ -114,8 +113,7 @@ fn a_gap_in_the_network_is_survived() {
         let key = (conn, pair.play(0, conn));
         pair.must("bytes", SECONDS(5), |pair| pair.playback(0, key).bytes > 500_000);
         for on in [true, false] {
-            pair.wires[0].up.set_blackhole(on);
-            pair.wires[0].down.set_blackhole(on);
+            pair.blackhole(0, on, on);
             pair.run_for(SECONDS(12));
         }
         pair.complete(0, key, SECONDS(120));

@@ -128,7 +128,7 @@ fn garbage_from_anywhere_is_counted_and_dropped() {
         let mut pair = pair_with_clip(seed, 1_000_000);
         let conn = pair.up(0, Offered::V1);
         let key = (conn, pair.play(0, conn));
-        let client = pair.wires[0].home();
+        let client = pair.seen_as(0).expect("it has sent");
         for n in 0..600 {
             let len = [1, 5, 21, 40, 1_200, 1_500][usize::try_from(dice.below(6)).unwrap()];
             let mut bytes = vec![0; len];

@@ -66,7 +66,7 @@ fn retry_survives_loss() {
 #[test]
 fn nobody_answers() {
     let mut pair = Pair::new(0, options());
-    pair.wires[0].up.set_blackhole(true);
+    pair.blackhole(0, true, false);
     let began = pair.now();
     let conn = pair.connect(0, Offered::Both);
     pair.must("closed", SECONDS(60), |pair| pair.closed(CLIENT, conn).is_some());
@@ -85,7 +85,7 @@ fn a_server_that_does_not_listen_says_nothing() {
     pair.must("closed", SECONDS(60), |pair| pair.closed(CLIENT, conn).is_some());
     assert_eq!(pair.closed(CLIENT, conn), Some(&Why::Lost(Lost::HandshakeTimeout)));
     assert!(pair.endpoint(Who::Server).counters().drops(Dropped::NotAccepting) > 0);
-    assert_eq!(pair.wires[0].down.counts().sent, 0);
+    assert_eq!(pair.counts(0).1.sent, 0);
 }
 
 #[test]
@@ -95,12 +95,12 @@ fn a_client_that_never_answers_gets_three_times_its_bytes_and_then_nothing() {
         let rogue = pair.add_rogue(Offered::Both);
         pair.rogues[rogue].mute = true;
         pair.run_until(SECONDS(60), |pair| {
-            let (sent, received) = (pair.wires[0].down.counts(), pair.wires[0].up.counts());
+            let (received, sent) = pair.counts(0);
             let limit = 3 * received.delivered_bytes;
             assert!(sent.sent_bytes <= limit, "{} bytes for {limit}", sent.sent_bytes);
             false
         });
-        assert!(pair.wires[0].down.counts().sent > 0);
+        assert!(pair.counts(0).1.sent > 0);
         assert_eq!(pair.endpoint(Who::Server).connections(), 0, "it was given up");
         assert_eq!(pair.accepted(), []);
     });
@@ -109,7 +109,7 @@ fn a_client_that_never_answers_gets_three_times_its_bytes_and_then_nothing() {
 #[test]
 fn both_sides_give_up_a_handshake_that_stalls() {
     let mut pair = Pair::new(0, options());
-    pair.wires[0].down.set_blackhole(true);
+    pair.blackhole(0, false, true);
     let conn = pair.connect(0, Offered::Both);
     pair.run_for(SECONDS(9));
     assert_eq!(pair.endpoint(Who::Server).connections(), 1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anabranch_core::media::{EndReason, Nack};
+use anabranch_core::media::{self, EndReason, Nack};
 use anabranch_core::transport::Offered;
 use anabranch_core::{Code, Event, Lost, Misuse, Why};
 use anabranch_tests::oracle::Who;
@@ -26,8 +26,7 @@ fn silence_ends_a_connection_on_both_sides() {
         let mut pair = Pair::new(0, without_keep_alive());
         let conn = pair.up(0, Offered::V1);
         pair.run_for(SECONDS(1));
-        pair.wires[0].up.set_blackhole(blackhole);
-        pair.wires[0].down.set_blackhole(blackhole);
+        pair.blackhole(0, blackhole, blackhole);
         pair.run_for(SECONDS(28));
         assert_eq!(pair.closed(CLIENT, conn), None);
         pair.run_for(SECONDS(10));
@@ -45,7 +44,7 @@ fn keep_alive_keeps_an_idle_connection() {
         let conn = pair.up(0, offered);
         pair.run_for(SECONDS(3_600));
         assert_eq!(pair.closed(CLIENT, conn), None);
-        let sent = pair.wires[0].up.counts().sent;
+        let sent = pair.counts(0).0.sent;
         assert!(sent < 1_000, "{sent} datagrams in an idle hour");
         let key = (conn, pair.play(0, conn));
         pair.complete(0, key, SECONDS(30));
@@ -57,7 +56,7 @@ fn keep_alive_does_not_hide_a_dead_server() {
     let mut pair = Pair::new(0, options());
     let conn = pair.up(0, Offered::V1);
     pair.run_for(SECONDS(100));
-    pair.wires[0].down.set_blackhole(true);
+    pair.blackhole(0, false, true);
     pair.run_for(SECONDS(100));
     assert_eq!(pair.closed(CLIENT, conn), Some(&Why::Lost(Lost::IdleTimeout)));
 }
@@ -166,6 +165,40 @@ fn a_close_carries_its_code_and_reason() {
     pair.run_for(SECONDS(5));
     assert!(matches!(pair.conn(CLIENT, conn), Err(Misuse::Gone)));
     assert!(pair.endpoint(CLIENT).is_idle() && pair.endpoint(Who::Server).is_idle());
+}
+
+#[test]
+fn a_close_right_behind_a_request_is_no_violation() {
+    let mut pair = Pair::with_clip(0, 3_000_000);
+    let conn = pair.up(0, Offered::V1);
+    let on_server = pair.accepted()[0];
+    let key = (conn, pair.play(0, conn));
+    pair.must("bytes", SECONDS(10), |pair| pair.playback(0, key).bytes > 500_000);
+    // Both reach the server at one time: it has an answer to write when the end is there.
+    pair.conn(CLIENT, conn).unwrap().ping().unwrap();
+    pair.settle();
+    pair.conn(CLIENT, conn).unwrap().close(Code::Cancelled, "");
+    pair.run_for(SECONDS(1));
+    let why = Why::Peer(Code::Cancelled, String::new());
+    assert_eq!(pair.closed(Who::Server, on_server), Some(&why));
+    let ended = pair.told(Who::Server).iter().find_map(|told| match &told.2 {
+        Event::Media(_, media::Event::Ended(ended)) => Some(ended.reason),
+        _ => None,
+    });
+    assert_eq!(ended, Some(EndReason::ConnectionLost));
+}
+
+#[test]
+fn ids_are_gone_as_soon_as_the_end_is_told() {
+    let mut pair = Pair::with_clip(0, 50_000);
+    let conn = pair.up(0, Offered::V1);
+    let key = (conn, pair.play(0, conn));
+    pair.complete(0, key, SECONDS(10));
+    let gone = |pair: &mut Pair| pair.conn(CLIENT, conn)?.media(key.1).map(drop);
+    assert_eq!(gone(&mut pair), Err(Misuse::Gone));
+    pair.conn(CLIENT, conn).unwrap().close(Code::None, "");
+    pair.must("closed", SECONDS(1), |pair| pair.closed(CLIENT, conn).is_some());
+    assert!(matches!(pair.conn(CLIENT, conn), Err(Misuse::Gone)));
 }
 
 #[test]

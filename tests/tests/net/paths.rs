@@ -50,9 +50,9 @@ fn several_rebindings_in_a_row() {
         let (mut pair, key) = streaming(seed, with_clip(20_000_000).over(&link));
         for n in 0..12 {
             if n % 3 == 2 {
-                pair.wires[0].rebind_address();
+                pair.rebind_address(0);
             } else {
-                pair.wires[0].rebind_port();
+                pair.rebind_port(0);
             }
             let before = pair.playback(0, key).bytes;
             pair.must("it goes on", SECONDS(30), |pair| {
@@ -62,13 +62,13 @@ fn several_rebindings_in_a_row() {
             pair.run_for(millis(&mut dice, 500));
         }
         pair.complete(0, key, SECONDS(60));
-        let seen = pair.wires[0].seen_as();
+        let seen = pair.seen_as(0);
         let on_server = pair.accepted()[0];
         assert_eq!(moves(&pair), 12, "the server noticed each");
         assert!(pair.closed(Who::Server, on_server).is_none());
         pair.conn(Who::Client(0), key.0).unwrap().ping().unwrap();
         pair.run_for(SECONDS(2));
-        assert_eq!(pair.conn(Who::Server, on_server).unwrap().remote(), seen);
+        assert_eq!(Some(pair.conn(Who::Server, on_server).unwrap().remote()), seen);
     });
 }
 
@@ -78,7 +78,7 @@ fn migration_with_a_dead_old_path() {
         let (mut pair, key) = streaming(seed, with_clip(5_000_000));
         for _ in 0..4 {
             pair.migrate(0, key.0).expect("a spare connection id");
-            pair.wires[0].cut();
+            pair.cut(0);
             let before = pair.playback(0, key).bytes;
             pair.must("it goes on", SECONDS(30), |pair| {
                 let playback = pair.playback(0, key);
@@ -98,7 +98,7 @@ fn migration_while_the_old_path_still_works() {
         pair.complete(0, key, SECONDS(60));
         assert_eq!(moves(&pair), 1);
         let remote = pair.conn(Who::Server, pair.accepted()[0]).unwrap().remote();
-        assert_eq!(remote, pair.wires[0].home());
+        assert_eq!(Some(remote), pair.seen_as(0));
     });
 }
 
@@ -129,9 +129,9 @@ fn a_bad_day() {
                 0 if rebindings > 0 => {
                     (rebindings, moved) = (rebindings - 1, true);
                     if dice.chance(1, 2) {
-                        pair.wires[0].rebind_port();
+                        pair.rebind_port(0);
                     } else {
-                        pair.wires[0].rebind_address();
+                        pair.rebind_address(0);
                     }
                 }
                 1 if migrations > 0 => {
@@ -159,7 +159,7 @@ fn a_bad_day() {
             return;
         }
         pair.complete(0, key, SECONDS(1));
-        let counts = pair.wires[0].down.counts();
+        let counts = pair.counts(0).1;
         assert!(counts.lost > 0 && counts.duplicated > 0, "it was a bad day: {counts:?}");
     });
     let allowed = match ON {
@@ -181,6 +181,6 @@ fn loss_in_bursts_and_a_narrow_link() {
         };
         let (mut pair, key) = streaming(seed, with_clip(1_000_000).over(&link));
         pair.complete(0, key, SECONDS(300));
-        assert!(pair.wires[0].down.counts().lost_in_burst > 0);
+        assert!(pair.counts(0).1.lost_in_burst > 0);
     });
 }

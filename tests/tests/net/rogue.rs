@@ -356,7 +356,7 @@ fn a_client_that_goes_in_the_middle_of_everything() {
         pair.rogues[0].open(Dir::Bidi, &all[..cut], stage % 2 == 0);
         pair.run_for(Duration::from_millis(if stage == 5 { 200 } else { 15 }));
         pair.rogues[0].mute = true;
-        pair.wires[0].up.set_blackhole(true);
+        pair.blackhole(0, true, false);
         pair.run_for(SECONDS(120));
         assert!(pair.endpoint(Who::Server).is_idle(), "stage {stage}");
         assert_eq!(pair.server_app.sessions.len(), 0, "stage {stage}");

@@ -113,8 +113,7 @@ fn silence_ends_a_session_and_not_the_connection() {
     let key = (conn, pair.open(0, conn, 0, quick()).unwrap());
     pair.must("bytes", SECONDS(5), |pair| pair.playback(0, key).bytes > 100_000);
     for (up, down) in [(true, true), (false, false)] {
-        pair.wires[0].up.set_blackhole(up);
-        pair.wires[0].down.set_blackhole(down);
+        pair.blackhole(0, up, down);
         pair.run_for(SECONDS(8));
     }
     assert_eq!(pair.playback(0, key).ended.unwrap().reason, EndReason::Timeout);
@@ -163,7 +162,7 @@ fn clients_do_not_disturb_each_other() {
                 (conn, pair.play(n, conn))
             })
             .collect();
-        pair.wires[4].up.set_blackhole(true);
+        pair.blackhole(4, true, false);
         for (n, key) in keys[..4].iter().enumerate() {
             pair.complete(n, *key, SECONDS(60));
         }

@@ -25,6 +25,7 @@ use crate::id::{SessionId, StreamId};
 use crate::machine::{Machine, Step};
 use crate::session::Cx;
 use crate::time::{Deadline, Instant, Reason};
+use crate::trace::Story;
 pub(crate) use state::{Input, State};
 
 /// PDUs handled in one call, so that no peer keeps the others waiting.
@@ -63,6 +64,7 @@ enum Found {
 pub(crate) struct Client {
     id: SessionId,
     stream: StreamId,
+    story: Story,
     session: u32,
     state: State,
     dialect: Dialect,
@@ -106,6 +108,7 @@ impl Client {
         let mut client = Self {
             id,
             stream,
+            story: cx.story.of_session(id),
             session: 0,
             state: State::Idle,
             dialect: cx.dialect,
@@ -146,6 +149,11 @@ impl Client {
     /// What was granted.
     pub(crate) fn grant(&self) -> Option<&Grant> {
         self.grant.as_ref()
+    }
+
+    /// [`Event::Ended`] has been emitted: for the application it is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Over: [`Event::Ended`] has been emitted, and nothing is left to do on the stream.
@@ -304,6 +312,7 @@ impl Client {
 
     /// The only place where the state changes. False: not legal in this state.
     fn apply(&mut self, input: Input) -> bool {
+        self.story.step("media-client", self.state, input);
         match self.state.next(input) {
             Step::Go(to) => {
                 log::trace!("{} {}: {:?} x {input:?} -> {to:?}", self.id, self.stream, self.state);

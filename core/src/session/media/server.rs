@@ -26,6 +26,7 @@ use crate::id::{SessionId, StreamId};
 use crate::machine::{Machine, Step};
 use crate::session::Cx;
 use crate::time::{Deadline, Instant, Reason};
+use crate::trace::Story;
 use play::{Next, Play};
 pub(crate) use state::{Input, State};
 
@@ -39,6 +40,7 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(crate) struct Server {
     id: SessionId,
     stream: StreamId,
+    story: Story,
     state: State,
     dialect: Dialect,
     reader: Reader,
@@ -69,6 +71,7 @@ impl Server {
         Self {
             id,
             stream,
+            story: cx.story.of_session(id),
             state: State::Idle,
             dialect: cx.dialect,
             reader: Reader::new(leftover),
@@ -96,6 +99,11 @@ impl Server {
     /// What was granted.
     pub(crate) fn grant(&self) -> Option<&Grant> {
         self.play.as_ref().map(|play| &play.grant)
+    }
+
+    /// [`Event::Ended`] has been emitted: for the application it is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Over: [`Event::Ended`] has been emitted, and nothing is left to do on the stream.
@@ -253,6 +261,7 @@ impl Server {
 
     /// The only place where the state changes. False: not legal in this state.
     fn apply(&mut self, input: Input) -> bool {
+        self.story.step("media-server", self.state, input);
         match self.state.next(input) {
             Step::Go(to) => {
                 log::trace!("{} {}: {:?} x {input:?} -> {to:?}", self.id, self.stream, self.state);

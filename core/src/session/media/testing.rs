@@ -18,9 +18,10 @@ use crate::config::MediaPolicy;
 use crate::error::Misuse;
 use crate::event::{Dialect, Entry};
 use crate::hub::Hub;
-use crate::id::{MediaId, SessionId, StreamId};
+use crate::id::{ConnId, MediaId, SessionId, StreamId};
 use crate::session::Cx;
 use crate::time::{Deadline, Instant, UnixMillis};
+use crate::trace::{Story, Trace};
 
 pub(crate) use link::{End, Link, Pipe};
 
@@ -56,6 +57,7 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) dialect: Dialect,
     pub(crate) policy: MediaPolicy,
+    pub(crate) story: Story,
     pub(crate) hub: Hub,
     pub(crate) draining: bool,
     pub(crate) client: Option<Client>,
@@ -88,6 +90,7 @@ macro_rules! cx {
             events: &mut $world.queues[$role],
             hub: &mut $world.hub,
             policy: &$world.policy,
+            story: &$world.story,
             draining: $world.draining,
         }
     };
@@ -121,6 +124,7 @@ impl World {
             now: Instant::from_nanos(1_000_000_000),
             dialect,
             policy,
+            story: Story::new(Trace::default(), ConnId { slot: 0, generation: 0 }),
             hub,
             draining: false,
             client: None,

@@ -15,6 +15,7 @@ mod idle;
 mod inbound;
 mod layout;
 mod packet;
+mod receiver;
 mod stats;
 mod transfer;
 
@@ -26,6 +27,7 @@ pub use inbound::state as receive_state;
 pub use inbound::{End, Inbound, Piece, Received};
 pub use layout::Layout;
 pub use packet::{ACK, DATA, Frame, Frames, HEADER_LEN, Header, Malformed, Packet, SHORT};
+pub use receiver::Receiver;
 pub use stats::{Report, StreamStats};
 pub use transfer::state as send_state;
 pub use transfer::{MAX_FRAME, MIN_FRAME, Why};

@@ -11,7 +11,7 @@ use crate::transport::CidBytes;
 use crate::wire::varint::{self, Cursor};
 
 /// The version that this module speaks.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 0x4451_0001;
 /// Bytes of the tag at the end of every packet.
 pub const TAG: usize = 8;
 /// The shortest first id of a client (as in RFC 9000 section 7.2).

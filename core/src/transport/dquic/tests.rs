@@ -2,6 +2,7 @@
 
 mod closing;
 mod handshakes;
+mod loss;
 mod moving;
 mod pair;
 mod raw;

@@ -366,8 +366,9 @@ impl Transport for QuicTransport {
     }
 
     fn write(&mut self, id: StreamId, data: &mut Bytes, fin: bool) -> Result<Wrote, StreamEnd> {
+        // The connection's end is told by Down, and is no stream's fault.
         if self.is_ending() {
-            return Err(StreamEnd::Gone);
+            return Ok(Wrote::Blocked);
         }
         self.streams.write(&mut self.conn, id, data, fin)
     }

@@ -144,7 +144,7 @@ fn a_replayed_request_for_media_does_nothing() {
     let media = rogue.open(Dir::Bidi, &super::rogue::open_stream(true), false);
     pair.settle();
     // The first flight gets through, and nothing after it.
-    pair.wires[early].up.set_blackhole(true);
+    pair.blackhole(early, true, false);
     pair.run_for(SECONDS(2));
     assert!(!pair.rogues[early].received(control).bytes.is_empty(), "HELLO is answered early");
     assert!(pair.rogues[early].received(media).bytes.is_empty(), "OPEN_STREAM is not");
@@ -153,7 +153,7 @@ fn a_replayed_request_for_media_does_nothing() {
         pair.told(Who::Server).iter().filter(media).count()
     };
     assert_eq!(media_events(&pair), 0);
-    pair.wires[early].up.set_blackhole(false);
+    pair.blackhole(early, false, false);
     pair.run_for(SECONDS(5));
     assert!(media_events(&pair) > 0, "it is, once the handshake is complete");
     assert!(!pair.rogues[early].received(media).bytes.is_empty());

@@ -84,6 +84,11 @@ impl Inbound {
         Self { state: State::Open, count: 0, stats, quiet_at: None }
     }
 
+    /// A stream of which so many bytes have come before.
+    pub(super) const fn resumed(now: Instant, count: u64) -> Self {
+        Self { count, ..Self::new(now) }
+    }
+
     /// Where it stands.
     #[must_use]
     pub const fn state(&self) -> State {

@@ -18,7 +18,7 @@ use crate::transport::{Facts, Signal};
 /// The first interval between two HELLOs. It doubles.
 const HELLO_AGAIN: Duration = Duration::from_millis(250);
 /// The longest interval between two HELLOs.
-const MAX_HELLO_AGAIN: Duration = Duration::from_secs(2);
+const MAX_HELLO_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is kept while the two ends get to know each other.
 #[derive(Debug, Default)]
@@ -161,8 +161,12 @@ impl Connection {
     }
 
     /// A client has sent to an id that it can only have from a WELCOME: it is where it says.
-    pub(super) fn on_confirmed(&mut self, now: Instant) {
+    pub(super) fn on_confirmed(&mut self, now: Instant, number: u64) {
         if self.step(Input::Confirmed) {
+            if number > 0 {
+                // Others went before it and are lost: it was not sent as soon as WELCOME came.
+                self.handshake.asked_at = None;
+            }
             self.paths.set_validated();
             self.establish(now);
         }

@@ -64,7 +64,7 @@ impl World {
                         let Transmit { path, len, segment, at, .. } = transmit;
                         for bytes in buf[..len].chunks(segment.unwrap_or(len)) {
                             self.sent += 1;
-                            if self.lose.is_none_or(|lose| self.sent % lose != 0) {
+                            if self.lose.is_none_or(|lose| !self.sent.is_multiple_of(lose)) {
                                 let arrives = at.unwrap_or(self.now).max(self.now) + LATENCY;
                                 let flight = (path, bytes.to_vec());
                                 self.flying.insert((arrives, self.sent), flight);

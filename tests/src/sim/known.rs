@@ -1,0 +1,182 @@
+//! What an application knows about its connections and sessions, from what it did and what it
+//! was told. From this follows what each command has to answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use anabranch_core::media::{Event as Media, PausePolicy};
+use anabranch_core::{ConnId, Dialect, Event, RequestId, SessionId, Side};
+
+/// Where a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The handshake is under way.
+    Dialled,
+    /// Connected.
+    Up,
+    /// Nothing new is started.
+    Draining,
+    /// Closed has been told.
+    Over,
+}
+
+/// Where a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Asked for (client).
+    Asked,
+    /// Granted.
+    Open,
+    /// Paused by its client.
+    Paused,
+    /// Being ended by this side.
+    Closing,
+    /// Ended has been told.
+    Ended,
+}
+
+impl Stage {
+    /// The name of a client's state machine in this stage, as in `docs/protocol.md`.
+    #[must_use]
+    pub const fn client_state(self) -> &'static str {
+        match self {
+            Self::Asked => "OPEN_SENT",
+            Self::Open => "STREAMING",
+            Self::Paused => "PAUSED",
+            Self::Closing => "CLOSING",
+            Self::Ended => "CLOSED",
+        }
+    }
+}
+
+/// A session that an application has.
+#[derive(Clone, Debug)]
+pub struct KnownSession {
+    /// Where it is.
+    pub stage: Stage,
+    /// A pause lets the media go on.
+    pub live: bool,
+}
+
+/// A connection that an application has, or had.
+#[derive(Clone, Debug)]
+pub struct KnownConn {
+    /// Which end.
+    pub side: Side,
+    /// Where it is.
+    pub phase: Phase,
+    /// Once it is up.
+    pub dialect: Option<Dialect>,
+    /// The peer's address when it came up, or was dialled.
+    pub remote: Option<SocketAddr>,
+    /// This side closes it, or drains it.
+    pub left: bool,
+    /// Its sessions.
+    pub sessions: BTreeMap<SessionId, KnownSession>,
+    /// Requests that wait for their answer.
+    pub requests: BTreeSet<RequestId>,
+}
+
+impl KnownConn {
+    /// A connection of this side of which nothing is known yet.
+    #[must_use]
+    pub const fn new(side: Side, remote: Option<SocketAddr>) -> Self {
+        Self {
+            side,
+            phase: Phase::Dialled,
+            dialect: None,
+            remote,
+            left: false,
+            sessions: BTreeMap::new(),
+            requests: BTreeSet::new(),
+        }
+    }
+
+    /// Its sessions that have not ended.
+    pub fn running(&self) -> impl Iterator<Item = (SessionId, Stage)> + '_ {
+        let sessions = self.sessions.iter().map(|(id, session)| (*id, session.stage));
+        sessions.filter(|(_, stage)| *stage != Stage::Ended)
+    }
+}
+
+/// All connections of one process, over or not.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// By id.
+    pub conns: BTreeMap<ConnId, KnownConn>,
+    /// The whole endpoint shuts down.
+    pub leaving: bool,
+}
+
+impl Known {
+    /// The application has dialled.
+    ///
+    /// # Panics
+    /// If the id was used before.
+    pub fn dialled(&mut self, id: ConnId, remote: SocketAddr) {
+        let before = self.conns.insert(id, KnownConn::new(Side::Client, Some(remote)));
+        assert!(before.is_none(), "{id}: an id of a connection was used twice");
+    }
+
+    /// The connection an event belongs to; one that is new was accepted.
+    pub fn conn(&mut self, id: ConnId) -> &mut KnownConn {
+        self.conns.entry(id).or_insert_with(|| KnownConn::new(Side::Server, None))
+    }
+
+    /// The endpoint has told this.
+    ///
+    /// # Panics
+    /// If an answer comes to a question that was not asked.
+    pub fn on_event(&mut self, id: ConnId, event: &Event) {
+        let conn = self.conn(id);
+        match event {
+            Event::Connected { dialect, remote, .. } => {
+                conn.phase = Phase::Up;
+                conn.dialect = Some(*dialect);
+                conn.remote = Some(*remote);
+            }
+            Event::GoAway { .. } => conn.phase = Phase::Draining,
+            Event::Closed(_) => conn.phase = Phase::Over,
+            Event::Pong { request, .. } => answered(conn, *request),
+            Event::Listing(listing) => answered(conn, listing.request),
+            Event::Media(session, event) => on_media(conn, *session, event),
+            Event::Hello { .. } | Event::Moved(_) => {}
+        }
+    }
+
+    /// Connections of a side in a phase.
+    pub fn in_phase(&self, side: Side, phase: Phase) -> Vec<ConnId> {
+        let fits = |conn: &KnownConn| conn.side == side && conn.phase == phase;
+        self.conns.iter().filter(|(_, conn)| fits(conn)).map(|(id, _)| *id).collect()
+    }
+
+    /// Sessions of a side that have not ended.
+    #[must_use]
+    pub fn running(&self, side: Side) -> Vec<(ConnId, SessionId, Stage)> {
+        let conns = self.conns.iter().filter(|(_, conn)| conn.side == side);
+        conns
+            .flat_map(|(id, conn)| conn.running().map(|(session, stage)| (*id, session, stage)))
+            .collect()
+    }
+}
+
+fn answered(conn: &mut KnownConn, request: RequestId) {
+    assert!(conn.requests.remove(&request), "{request:?} was answered and not asked");
+}
+
+fn on_media(conn: &mut KnownConn, id: SessionId, event: &Media) {
+    let fresh = || KnownSession { stage: Stage::Asked, live: false };
+    let session = conn.sessions.entry(id).or_insert_with(fresh);
+    match event {
+        Media::Opened(grant) => {
+            session.live = grant.pause == PausePolicy::Live;
+            if session.stage == Stage::Asked {
+                session.stage = Stage::Open;
+            }
+        }
+        Media::Paused => session.stage = Stage::Paused,
+        Media::Resumed { .. } => session.stage = Stage::Open,
+        Media::Ended(_) => session.stage = Stage::Ended,
+        Media::Refused(_) | Media::Readable | Media::Wanted { .. } => {}
+    }
+}

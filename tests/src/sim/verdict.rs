@@ -1,0 +1,137 @@
+//! What may not happen between honest hosts, whatever the network does to them.
+
+use anabranch_core::media::{EndReason, Event as Media};
+use anabranch_core::{Code, ConnId, Event, Lost, SessionId, Side, Why, limits};
+
+use super::workload::tag;
+use super::world::{HostId, World};
+
+impl World {
+    /// The endpoint of a host tells this; its application does not know yet.
+    pub(super) fn judge_event(&mut self, host: HostId, conn: ConnId, event: &Event) {
+        match event {
+            Event::Closed(why) => self.judge_close(host, conn, why),
+            Event::Media(session, event) => self.judge_media(host, conn, *session, event),
+            Event::Connected { .. }
+            | Event::Hello { .. }
+            | Event::Moved(_)
+            | Event::GoAway { .. }
+            | Event::Pong { .. }
+            | Event::Listing(_) => {}
+        }
+    }
+
+    /// Whether the peer of a connection is known to be honest.
+    fn is_honest(&mut self, host: HostId, conn: ConnId) -> bool {
+        let remote = self.hosts[host].process().and_then(|p| p.known.conn(conn).remote);
+        remote.is_some_and(|remote| self.honest(remote).is_some())
+    }
+
+    fn judge_close(&mut self, host: HostId, conn: ConnId, why: &Why) {
+        let honest = self.is_honest(host, conn);
+        let Some(process) = self.hosts[host].process() else { return };
+        let left = process.known.conn(conn).left || process.known.leaving;
+        match why {
+            Why::Local(_) => assert!(left, "{host} {conn}: closed here, and nobody wanted it"),
+            Why::Lost(Lost::HandshakeTimeout | Lost::IdleTimeout | Lost::StatelessReset) => {}
+            Why::Peer(code, _) => {
+                let plain = match code {
+                    Code::None | Code::Cancelled | Code::Refused | Code::GoingAway => true,
+                    // The handshake took too long for the peer.
+                    Code::Timeout => true,
+                    Code::Other(code) => *code == 77,
+                    Code::Internal
+                    | Code::Violation
+                    | Code::UnknownStream
+                    | Code::Limit
+                    | Code::SourceFailed => false,
+                };
+                assert!(plain || !honest, "{host} {conn}: an honest peer closes it with {why:?}");
+            }
+            Why::Violation(rule) => {
+                assert!(!honest, "{host} {conn}: an honest peer broke a rule: {rule}");
+            }
+            // A close while the handshake is under way (RFC 9000 section 10.2.3).
+            Why::Lost(Lost::Transport { code: 0x0c, by_peer: true }) => {}
+            Why::Lost(lost) => {
+                assert!(!honest, "{host} {conn}: lost between honest hosts: {lost:?}");
+            }
+        }
+    }
+
+    fn judge_media(&mut self, host: HostId, conn: ConnId, session: SessionId, event: &Media) {
+        let name = (host, (conn, session));
+        let honest = self.is_honest(host, conn);
+        let Some(process) = self.hosts[host].process() else { return };
+        let stats = process.node.endpoint.media_stats(conn, session);
+        match event {
+            Media::Opened(grant) => {
+                if let Some(tag) = tag(grant).filter(|_| honest) {
+                    self.ends.granted(name, tag);
+                }
+            }
+            Media::Paused => {
+                if let Some(stats) = stats {
+                    self.ends.paused(name, stats.bytes);
+                }
+            }
+            Media::Resumed { .. } => self.ends.resumed(name),
+            Media::Ended(ended) => {
+                match process.known.conn(conn).side {
+                    Side::Server => self.ends.sent(name, ended.bytes),
+                    Side::Client => self.ends.pulled(name, ended.bytes),
+                }
+                let fair = !matches!(
+                    ended.reason,
+                    EndReason::Violation(_)
+                        | EndReason::Reset(Code::Violation | Code::Internal | Code::UnknownStream)
+                );
+                assert!(fair || !honest, "{host} {conn} {session}: {ended:?} between honest hosts");
+            }
+            Media::Refused(_) | Media::Readable | Media::Wanted { .. } => {}
+        }
+    }
+
+    /// A host has done all it can do now: both ends of its sessions are compared, and nothing is
+    /// beyond its limit.
+    pub(super) fn judge_turn(&mut self, host: HostId) {
+        let Some(process) = self.hosts[host].process() else { return };
+        let endpoint = &process.node.endpoint;
+        let mut seen = Vec::new();
+        for side in [Side::Server, Side::Client] {
+            for (conn, session, _) in process.known.running(side) {
+                let pulled = process.client.playbacks.get(&(conn, session)).map(|p| p.bytes);
+                let stats = endpoint.media_stats(conn, session).map(|stats| stats.bytes);
+                seen.push((
+                    side,
+                    (conn, session),
+                    if side == Side::Client { pulled } else { stats },
+                ));
+            }
+        }
+        let most = endpoint.connections() * limits::MAX_SESSIONS;
+        assert!(seen.len() <= most, "memory: {} sessions", seen.len());
+        for (side, key, bytes) in seen {
+            match (side, bytes) {
+                (Side::Server, Some(bytes)) => self.ends.sent((host, key), bytes),
+                (Side::Client, Some(bytes)) => self.ends.pulled((host, key), bytes),
+                (_, None) => {}
+            }
+        }
+    }
+
+    /// An event has been dealt with by its application.
+    pub(super) fn follow(&mut self, host: HostId, conn: ConnId, event: &Event) {
+        if !matches!(event, Event::Hello { .. } | Event::Pong { .. } | Event::Listing(_)) {
+            return;
+        }
+        let now = self.now;
+        let Some(process) = self.hosts[host].process() else { return };
+        let known = process.known.conn(conn);
+        let remote = known.remote.filter(|_| known.side == Side::Client);
+        let ticket = process.node.endpoint.conn(now, conn).ok().and_then(|conn| conn.ticket());
+        if let (Some(server), Some(ticket)) = (remote.and_then(|at| self.honest(at)), ticket) {
+            self.hosts[host].tickets.insert(server, ticket);
+        }
+    }
+}
