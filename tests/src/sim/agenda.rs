@@ -26,10 +26,7 @@ impl<T> Agenda<T> {
 
     /// Takes the next thing that is due.
     pub fn take(&mut self, now: Instant) -> Option<T> {
-        self.entries
-            .first_entry()
-            .filter(|entry| entry.key().0 <= now)
-            .map(|entry| entry.remove())
+        self.entries.first_entry().filter(|entry| entry.key().0 <= now).map(|entry| entry.remove())
     }
 
     /// When the next thing is due.

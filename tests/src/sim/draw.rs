@@ -67,7 +67,8 @@ impl Draw {
     pub fn weighted<T: Copy>(&mut self, of: &[(u64, T)]) -> Option<T> {
         let total: u64 = of.iter().map(|(weight, _)| weight).sum();
         let mut at = (total > 0).then(|| self.0.below(total))?;
-        of.iter().find(|(weight, _)| at.checked_sub(*weight).map(|left| at = left).is_none())
+        of.iter()
+            .find(|(weight, _)| at.checked_sub(*weight).map(|left| at = left).is_none())
             .map(|(_, what)| *what)
     }
 }

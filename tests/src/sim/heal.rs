@@ -111,7 +111,7 @@ impl World {
     fn prove_service(&mut self) {
         self.note("every client tries every server".to_owned());
         let mut playing = Vec::new();
-        let clip = Clip::new("proof", 7, 100_000);
+        let clip = Clip::new("proof", 7, 600_000);
         for server in self.role(Role::Server) {
             let catalogue = vec![(PROOF, clip.entry())];
             let Some(process) = self.hosts[server].process() else { continue };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use anabranch_core::media::{Event as Media, PausePolicy};
-use anabranch_core::{ConnId, Dialect, Event, RequestId, SessionId, Side};
+use anabranch_core::{ConnId, Dialect, Event, RequestId, SessionId, Side, limits};
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,15 @@ pub struct KnownSession {
     pub stage: Stage,
     /// A pause lets the media go on.
     pub live: bool,
+    /// Silence that ends it, in seconds.
+    pub timeout: u32,
+}
+
+impl KnownSession {
+    /// A session that is asked for.
+    pub(super) const fn new(live: bool) -> Self {
+        Self { stage: Stage::Asked, live, timeout: limits::DEFAULT_SESSION_TIMEOUT }
+    }
 }
 
 /// A connection that an application has, or had.
@@ -165,11 +174,12 @@ fn answered(conn: &mut KnownConn, request: RequestId) {
 }
 
 fn on_media(conn: &mut KnownConn, id: SessionId, event: &Media) {
-    let fresh = || KnownSession { stage: Stage::Asked, live: false };
+    let fresh = || KnownSession::new(false);
     let session = conn.sessions.entry(id).or_insert_with(fresh);
     match event {
         Media::Opened(grant) => {
             session.live = grant.pause == PausePolicy::Live;
+            session.timeout = grant.timeout;
             if session.stage == Stage::Asked {
                 session.stage = Stage::Open;
             }

@@ -1,6 +1,8 @@
 //! What one simulated world is like: every option is drawn from the seed, so that runs differ in
 //! what they do and not only in when.
 
+mod show;
+
 use std::time::Duration;
 
 use anabranch_core::config::{Config, MediaPolicy, Pacing, Retry};
@@ -9,8 +11,8 @@ use anabranch_core::{Instant, Seed};
 
 use super::draw::Draw;
 use crate::content::Clip;
-use crate::network::{Filtering, Mapping, NatConfig};
 use crate::link::{Burst, LinkConfig, Ratio};
+use crate::network::{Filtering, Mapping, NatConfig};
 use crate::stack::{Kind, Knobs};
 use crate::virtual_clock::{EPOCH, START};
 

@@ -1,10 +1,15 @@
 //! What may not happen between honest hosts, whatever the network does to them.
 
+use std::time::Duration;
+
 use anabranch_core::media::{EndReason, Event as Media};
 use anabranch_core::{Code, ConnId, Event, Lost, SessionId, Side, Why, limits};
 
 use super::workload::tag;
 use super::world::{HostId, World};
+
+/// What a session may take for silence of the time of faults.
+const GRACE: Duration = Duration::from_secs(5);
 
 impl World {
     /// The endpoint of a host tells this; its application does not know yet.
@@ -87,6 +92,13 @@ impl World {
                         | EndReason::Reset(Code::Violation | Code::Internal | Code::UnknownStream)
                 );
                 assert!(fair || !honest, "{host} {conn} {session}: {ended:?} between honest hosts");
+                let known = process.known.conn(conn).sessions.get(&session);
+                let timeout = known.map_or(limits::DEFAULT_SESSION_TIMEOUT, |known| known.timeout);
+                let healthy = self.swarm.heal_at() + Duration::from_secs(timeout.into()) + GRACE;
+                assert!(
+                    ended.reason != EndReason::Timeout || !honest || self.now < healthy,
+                    "liveness: {host} {conn} {session}: {ended:?}, and all is well"
+                );
             }
             Media::Refused(_) | Media::Readable | Media::Wanted { .. } => {}
         }
@@ -102,7 +114,11 @@ impl World {
             for (conn, session, _) in process.known.running(side) {
                 let pulled = process.client.playbacks.get(&(conn, session)).map(|p| p.bytes);
                 let stats = endpoint.media_stats(conn, session).map(|stats| stats.bytes);
-                seen.push((side, (conn, session), if side == Side::Client { pulled } else { stats }));
+                seen.push((
+                    side,
+                    (conn, session),
+                    if side == Side::Client { pulled } else { stats },
+                ));
             }
         }
         let most = endpoint.connections() * limits::MAX_SESSIONS;

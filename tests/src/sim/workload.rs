@@ -96,8 +96,7 @@ impl World {
         let process = self.hosts[host].process()?;
         let endpoint = &mut process.node.endpoint;
         let before = endpoint.media_stats(id, session);
-        let answer =
-            endpoint.conn(now, id).and_then(|mut conn| give(&mut conn.media(session)?));
+        let answer = endpoint.conn(now, id).and_then(|mut conn| give(&mut conn.media(session)?));
         let after = endpoint.media_stats(id, session);
         self.answered(host, what, &format!("{id} {session}"), &answer, allowed);
         if let Err(misuse) = &answer {

@@ -145,7 +145,8 @@ fn offend(draw: &mut Draw, rogue: &mut Rogue) {
     }
     if draw.percent(10) {
         // More PDUs that mean nothing than anybody has to bear.
-        let skipped = [1, 77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].repeat(limits::MAX_IGNORED as usize + 2);
+        let skipped =
+            [1, 77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].repeat(limits::MAX_IGNORED as usize + 2);
         bytes.extend(skipped);
     }
     rogue.write(id, &bytes, draw.percent(30));

@@ -10,10 +10,10 @@ use anabranch_core::{Code, ConnId, Dialect, Misuse, SessionId, Side};
 use super::request;
 use crate::content::Clip;
 use crate::pair::named;
-use crate::stack::Kind;
 use crate::sim::known::{KnownSession, Phase, Stage};
 use crate::sim::trail::Step;
 use crate::sim::world::{HostId, Role, World};
+use crate::stack::Kind;
 
 /// Connections that a client has at once, at most.
 const MAX_CONNS: usize = 3;
@@ -266,7 +266,8 @@ impl World {
     fn ask_on(&mut self, host: HostId, id: ConnId) {
         let list = self.hosts[host].draw.percent(50);
         let process = self.hosts[host].process().expect("a process");
-        let (conn, what) = (process.known.conn(id), if list { "catalogue listing" } else { "ping" });
+        let (conn, what) =
+            (process.known.conn(id), if list { "catalogue listing" } else { "ping" });
         let full = Some(Misuse::TooMuch { what: "unanswered requests", limit: 64 });
         let allowed = match conn.dialect {
             Some(Dialect::Classic) => vec![Some(Misuse::ClassicPeer(what))],
@@ -366,8 +367,7 @@ impl World {
             playback.may_be_cut = true;
             playback.asked = start;
         }
-        let known = KnownSession { stage: Stage::Asked, live };
-        process.known.conn(id).sessions.insert(session, known);
+        process.known.conn(id).sessions.insert(session, KnownSession::new(live));
         session
     }
 }

@@ -32,7 +32,8 @@ impl World {
     /// To a connection whose end was told.
     fn command_the_gone(&mut self, host: HostId) {
         let Some(process) = self.hosts[host].process() else { return };
-        let over = [Side::Client, Side::Server].map(|side| process.known.in_phase(side, Phase::Over));
+        let over =
+            [Side::Client, Side::Server].map(|side| process.known.in_phase(side, Phase::Over));
         let Some(id) = self.hosts[host].draw.any(&over.concat()) else { return };
         let gone = [Some(Misuse::Gone)];
         self.command(host, "open on the gone", id, &gone, |conn| {
@@ -56,7 +57,9 @@ impl World {
         let Some(process) = self.hosts[host].process() else { return };
         let conns = process.known.conns.iter();
         let ended: Vec<_> = conns
-            .flat_map(|(id, conn)| conn.sessions.iter().map(|(session, s)| (*id, *session, s.stage)))
+            .flat_map(|(id, conn)| {
+                conn.sessions.iter().map(|(session, s)| (*id, *session, s.stage))
+            })
             .filter(|(_, _, stage)| *stage == Stage::Ended)
             .collect();
         let Some((id, session, _)) = self.hosts[host].draw.any(&ended) else { return };
