@@ -3,6 +3,7 @@
 pub mod client;
 pub mod dquic;
 pub mod server;
+pub mod trace;
 
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::CommandFactory as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,7 +18,7 @@ use crate::play::keys;
 use crate::play::sink::Target;
 use crate::report::{Json, Report};
 use crate::units::show_size;
-use crate::{dquic, list, ping, play, signals};
+use crate::{dquic, list, ping, play, signals, trace};
 
 /// From this size on, making a file shows its progress.
 const LARGE: u64 = 64 << 20;
@@ -25,7 +26,7 @@ const LARGE: u64 = 64 << 20;
 /// Runs a command line, and says how it went.
 #[must_use]
 pub fn run(args: &Args) -> Exit {
-    let report = Report::new("anabranch", json_target(args), args.verbosity.quiet);
+    let report = Arc::new(Report::new("anabranch", json_target(args), args.verbosity.quiet));
     report.log(args.verbosity);
     report.hello(name(&args.command));
     let outcome = command(args, &report);
@@ -39,10 +40,11 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
-fn command(args: &Args, report: &Report) -> Result<(), Failure> {
+fn command(args: &Args, report: &Arc<Report>) -> Result<(), Failure> {
     match &args.command {
         Command::Help(help) => return cli::help(help, Args::command()),
         Command::Gen(args) => return generate_file(args, report),
+        Command::Trace(command) => return trace::run(command, report),
         Command::Play(_) | Command::Ls(_) | Command::Ping(_) | Command::Dquic(_) => {}
     }
     let interrupts = interrupts()?;
@@ -55,7 +57,7 @@ fn command(args: &Args, report: &Report) -> Result<(), Failure> {
             Command::Play(args) => play::run(args, report, &interrupts, &executor).await,
             Command::Ls(args) => list::run(args, report, &interrupts, &executor).await,
             Command::Ping(args) => ping::run(args, report, &interrupts, &executor).await,
-            Command::Gen(_) | Command::Dquic(_) | Command::Help(_) => Ok(()),
+            Command::Gen(_) | Command::Trace(_) | Command::Dquic(_) | Command::Help(_) => Ok(()),
         }
     }))
 }
@@ -68,6 +70,7 @@ fn name(command: &Command) -> &'static str {
         Command::Gen(_) => "gen",
         Command::Dquic(Dquic { verb: Verb::Send(_) }) => "dquic send",
         Command::Dquic(Dquic { verb: Verb::Recv(_) }) => "dquic recv",
+        Command::Trace(command) => command.name(),
         Command::Help(cli::Help::Completions { .. }) => "completions",
         Command::Help(cli::Help::Man { .. }) => "man",
     }
@@ -84,7 +87,8 @@ fn json_target(args: &Args) -> Json {
         | Command::Gen(_)
         | Command::Ls(_)
         | Command::Ping(_)
-        | Command::Dquic(_) => Json::Stdout,
+        | Command::Dquic(_)
+        | Command::Trace(_) => Json::Stdout,
     }
 }
 

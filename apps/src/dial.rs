@@ -4,12 +4,13 @@ mod failure;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anabranch_core::transport::dquic::{self, DquicConfig};
 use anabranch_core::transport::quic::{self, QuicConfig};
 use anabranch_core::transport::{Offered, Target};
-use anabranch_core::{Code, Config, Dialect, Endpoint};
+use anabranch_core::{Code, Config, Dialect, Endpoint, Side};
 use anabranch_driver_smol::client::{ConnectError, Connection};
 use anabranch_driver_smol::{Client, Clock, SocketOptions, Sockets, seed};
 use etcetera::BaseStrategy as _;
@@ -20,6 +21,7 @@ use smol::{Task, Timer};
 use crate::cli::client::{Protocol, Server};
 use crate::exit::{Exit, Failure};
 use crate::known_hosts::{Fingerprint, KnownHosts, host_key};
+use crate::recording::{self, Place as File, Recording};
 use crate::report::Report;
 use crate::signals::Signal;
 use crate::tickets::Tickets;
@@ -45,6 +47,7 @@ pub struct Link {
     binding: Option<[u8; 32]>,
     host: String,
     port: u16,
+    recording: Option<Recording>,
 }
 
 /// What a user can do while a command runs.
@@ -83,7 +86,7 @@ pub async fn unless<T>(
 /// Whatever is in the way.
 pub async fn dial(
     server: &Server,
-    report: &Report,
+    report: &Arc<Report>,
     interrupts: &Interrupts,
     executor: &Executor,
 ) -> Result<Link, Failure> {
@@ -94,7 +97,7 @@ pub async fn dial(
     let tickets = folder(Place::State).map(|folder| Tickets::new(folder.join("tickets")));
     report.event("phase", json!({"phase": "connecting", "server": name}));
 
-    let (client, driver) = client(server, report)?;
+    let (client, driver, recording) = client(server, report)?;
     let driver = executor.spawn(driver);
     let addresses = unless(interrupts, resolve(&host, server.port)).await?;
     if server.dquic {
@@ -115,7 +118,7 @@ pub async fn dial(
     let made = unless(interrupts, async { Ok(race.await) }).await?;
     let connection = made.map_err(|error| failure::connect(&error, &name, server, &decision))?;
     let port = server.port;
-    let link = Link { connection, name, driver, tickets, binding: None, host, port };
+    let link = Link { connection, name, driver, tickets, binding: None, host, port, recording };
     link.verify(&decision, offered(server), report).await
 }
 
@@ -178,7 +181,7 @@ impl Link {
 
     /// Lets the loop send what it has.
     async fn gone(self) {
-        let Self { connection, driver, .. } = self;
+        let Self { connection, driver, recording, .. } = self;
         drop(connection);
         let timeout = async {
             Timer::after(GOODBYE).await;
@@ -187,6 +190,7 @@ impl Link {
         if let Err(error) = smol::future::or(driver, timeout).await {
             log::debug!("the loop: {error}");
         }
+        drop(recording);
     }
 }
 
@@ -250,10 +254,13 @@ fn folder(place: Place) -> Option<PathBuf> {
     Some(folder.join("anabranch"))
 }
 
+/// The future that drives a client.
+type Looping = std::pin::Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
+
 fn client(
     server: &Server,
-    report: &Report,
-) -> Result<(Client, impl Future<Output = std::io::Result<()>> + Send + use<>), Failure> {
+    report: &Arc<Report>,
+) -> Result<(Client, Looping, Option<Recording>), Failure> {
     let system = |error: std::io::Error| {
         Failure::new(Exit::Temporary, format!("cannot use the network: {error}"))
     };
@@ -281,8 +288,21 @@ fn client(
         handshake_timeout: server.connect_timeout,
         ..Config::default()
     };
-    let endpoint = Endpoint::new(config, stack.map_err(internal)?);
-    Client::new(clock, endpoint, sockets).map_err(system)
+    let stack = stack.map_err(internal)?;
+    let (endpoint, recording) = match server.record.place() {
+        None => (Endpoint::new(config, stack), None),
+        Some(File { path, wanted }) => {
+            let file = recording::create(&path)?;
+            let about = recording::about("anabranch", Side::Client, "");
+            let report = Arc::clone(report);
+            let warn = move |text: &str| report.warning(text);
+            let (endpoint, recording) =
+                Recording::start(file, &wanted, config, stack, about, warn)?;
+            (endpoint, Some(recording))
+        }
+    };
+    let (client, looping) = Client::new(clock, endpoint, sockets).map_err(system)?;
+    Ok((client, Box::pin(looping), recording))
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {

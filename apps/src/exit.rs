@@ -19,6 +19,8 @@ pub enum Exit {
     Usage,
     /// Something took too long.
     Timeout,
+    /// A file is not in order.
+    Data,
     /// A file to read, or the media asked for, is not there.
     NoInput,
     /// The host name is unknown.
@@ -41,6 +43,8 @@ pub enum Exit {
     Config,
     /// The server's key is not the one that is known.
     HostKeyChanged,
+    /// What was compared is not the same.
+    Different,
     /// Ended by an interrupt (Ctrl-C).
     Interrupted,
     /// The reader of the output went away.
@@ -51,11 +55,12 @@ pub enum Exit {
 
 impl Exit {
     /// Every exit code, in order of number.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Ok,
         Self::Other,
         Self::Usage,
         Self::Timeout,
+        Self::Data,
         Self::NoInput,
         Self::HostUnknown,
         Self::Unavailable,
@@ -67,6 +72,7 @@ impl Exit {
         Self::Refused,
         Self::Config,
         Self::HostKeyChanged,
+        Self::Different,
         Self::Interrupted,
         Self::BrokenPipe,
         Self::Terminated,
@@ -81,6 +87,7 @@ impl Exit {
             Self::Other => 1,
             Self::Usage => 2,
             Self::Timeout => 30,
+            Self::Data => 65,
             Self::NoInput => 66,
             Self::HostUnknown => 68,
             Self::Unavailable => 69,
@@ -92,6 +99,7 @@ impl Exit {
             Self::Refused => 77,
             Self::Config => 78,
             Self::HostKeyChanged => 80,
+            Self::Different => 81,
             Self::Interrupted => 130,
             Self::BrokenPipe => 141,
             Self::Terminated => 143,
@@ -106,6 +114,9 @@ impl Exit {
             Self::Other => "something else went wrong",
             Self::Usage => "the command line is wrong",
             Self::Timeout => "something took too long",
+            Self::Data => {
+                "a trace or capture is damaged, cut off, of a newer version, or holds nothing of use"
+            }
             Self::NoInput => "a file to read, or the media asked for, is not there",
             Self::HostUnknown => "the host name is unknown",
             Self::Unavailable => {
@@ -119,6 +130,7 @@ impl Exit {
             Self::Refused => "the server refused, or is not trusted",
             Self::Config => "the settings, the certificate or the key are wrong",
             Self::HostKeyChanged => "the server's key is not the one that is known",
+            Self::Different => "what was compared is not the same",
             Self::Interrupted => "ended by an interrupt (Ctrl-C, SIGINT)",
             Self::BrokenPipe => "the reader of standard output went away (SIGPIPE)",
             Self::Terminated => "ended by SIGTERM",

@@ -2,6 +2,7 @@
 //! settings, files, trust, terminals and exit codes do.
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod catalogue;
 pub mod cert;
 pub mod cli;
@@ -18,11 +19,13 @@ pub mod plaintext;
 pub mod play;
 pub mod probe;
 pub mod reader;
+pub mod recording;
 pub mod report;
 pub mod serve;
 pub mod server_log;
 pub mod settings;
 pub mod signals;
 pub mod tickets;
+pub mod trace;
 pub mod trust;
 pub mod units;

@@ -1,6 +1,7 @@
 //! `anabranch ls`.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
 
 use anabranch_core::event::Entry;
 use serde_json::json;
@@ -20,7 +21,7 @@ const MAX_PAGES: usize = 2_048;
 /// Whatever is in the way.
 pub async fn run(
     args: &Ls,
-    report: &Report,
+    report: &Arc<Report>,
     interrupts: &Interrupts,
     executor: &Executor,
 ) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! `anabranch ping`.
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -44,7 +45,7 @@ impl Times {
 /// Whatever is in the way.
 pub async fn run(
     args: &Ping,
-    report: &Report,
+    report: &Arc<Report>,
     interrupts: &Interrupts,
     executor: &Executor,
 ) -> Result<(), Failure> {

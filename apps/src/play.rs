@@ -9,6 +9,7 @@ pub mod sink;
 
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anabranch_core::media::{EndReason, Ended};
@@ -35,7 +36,7 @@ use sink::{Sink, Target, Written};
 /// Whatever is in the way.
 pub async fn run(
     args: &Play,
-    report: &Report,
+    report: &Arc<Report>,
     interrupts: &Interrupts,
     executor: &Executor,
 ) -> Result<(), Failure> {

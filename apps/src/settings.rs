@@ -11,6 +11,7 @@ use crate::cert::Files;
 use crate::cli::server::{Args, Congestion, Listen, Pacing, Retry, Settings};
 use crate::exit::{Exit, Failure};
 use crate::plaintext::Leave;
+use crate::recording::{self, Place, Wanted};
 
 /// The media file that is made if none is given and none is there.
 pub const SAMPLE: &str = "sample_media.bin";
@@ -52,6 +53,8 @@ pub struct Server {
     pub dquic: bool,
     /// Where to write the port.
     pub port_file: Option<PathBuf>,
+    /// The folder for recordings, and what to record.
+    pub trace: Option<Place>,
 }
 
 /// Reads the settings file, if there is one.
@@ -91,6 +94,11 @@ impl Server {
             ),
             _ => Addresses::Any(port),
         };
+        let wanted = Wanted {
+            payloads: chosen.trace_payloads.unwrap_or(false),
+            limit: chosen.trace_limit.unwrap_or(recording::DEFAULT_LIMIT),
+        };
+        let trace = chosen.trace.clone().map(|path| Place { path, wanted });
         let dquic = chosen.dquic.unwrap_or(false);
         if dquic {
             let leave = chosen.i_know_this_is_plaintext.unwrap_or(false);
@@ -113,6 +121,7 @@ impl Server {
                 .map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
             congestion: chosen.congestion.unwrap_or(Congestion::Cubic),
             port_file: chosen.port_file,
+            trace,
         })
     }
 }
@@ -135,6 +144,9 @@ fn over(flags: Settings, file: Settings) -> Settings {
         no_mtu_discovery: flags.no_mtu_discovery.or(file.no_mtu_discovery),
         max_datagram: flags.max_datagram.or(file.max_datagram),
         congestion: flags.congestion.or(file.congestion),
+        trace: flags.trace.or(file.trace),
+        trace_payloads: flags.trace_payloads.or(file.trace_payloads),
+        trace_limit: flags.trace_limit.or(file.trace_limit),
         dquic: flags.dquic.or(file.dquic),
         i_know_this_is_plaintext: flags.i_know_this_is_plaintext.or(file.i_know_this_is_plaintext),
         port_file: flags.port_file.or(file.port_file),

@@ -1,6 +1,8 @@
 //! Both programs as a user runs them: real processes, real sockets on loopback.
 
 mod common;
+mod import;
+mod recording;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;

@@ -30,6 +30,15 @@ pub trait Machine: Copy + Eq + Debug + 'static {
     fn next(self, input: Self::Input) -> Step<Self>;
 }
 
+/// Gives a machine an input that only this code decides on, so that an illegal one is a bug here.
+pub(crate) fn advance<M: Machine>(state: &mut M, input: M::Input) {
+    match state.next(input) {
+        Step::Go(next) => *state = next,
+        Step::Stay => {}
+        Step::Illegal => debug_assert!(false, "{state:?} x {input:?}"),
+    }
+}
+
 /// The whole table as text, one line for each state and input, for snapshots and documents.
 #[must_use]
 pub fn matrix<M: Machine>() -> String {
@@ -88,6 +97,9 @@ pub fn drawings() -> Vec<Drawing> {
     }
     vec![
         draw::<crate::conn::state::State>("connection"),
+        draw::<crate::transport::dquic::state::State>("dquic-connection"),
+        draw::<crate::transport::dquic::streams::send_state::State>("dquic-send"),
+        draw::<crate::transport::dquic::streams::recv_state::State>("dquic-receive"),
         draw::<media::client::state::State>("media-client"),
         draw::<media::server::state::State>("media-server"),
         draw::<classic::send_state::State>("dquic-classic-sender"),

@@ -25,6 +25,9 @@ mod story;
 mod tap;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::time::Instant;
@@ -34,8 +37,8 @@ pub use data::{Data, Part};
 pub use decoder::{Decoder, entries, header};
 pub use entry::{Aim, Cause, Class, Entry, Record, Step, Trusting};
 pub use error::TraceError;
-pub use file::{About, Contents, Header, VERSION};
-pub use recorder::{Recorder, Room, Status};
+pub use file::{About, Contents, Header, MAGIC, VERSION, seal};
+pub use recorder::{Recorder, Room, Status, write};
 pub use replay::{Counts, Divergence, Replay, Unfit, Verdict};
 pub use run_hash::RunHash;
 pub(crate) use story::Story;

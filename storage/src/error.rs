@@ -67,7 +67,7 @@ impl From<io::Error> for Error {
             K::NotADirectory => Self::NotADirectory,
             K::DirectoryNotEmpty => Self::NotEmpty,
             K::PermissionDenied => Self::Denied,
-            K::StorageFull | K::QuotaExceeded => Self::Full,
+            K::StorageFull | K::QuotaExceeded | K::FileTooLarge => Self::Full,
             K::ReadOnlyFilesystem => Self::ReadOnly,
             // Opening a symbolic link that must not be followed.
             _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with, statvfs};
 use rustix::io::Errno;
 
-use crate::{Access, Entry, Error, FileId, Kind, Metadata, RelPath, Replace, Storage};
+use crate::{Access, Entry, Error, FileId, Kind, MAX_LEN, Metadata, RelPath, Replace, Storage};
 
 /// A folder. Everything happens below it; a symbolic link at the end of a path is not followed.
 #[derive(Debug)]
@@ -71,6 +71,10 @@ fn described(metadata: &fs::Metadata) -> Metadata {
     Metadata { kind, len: if kind == Kind::File { metadata.len() } else { 0 } }
 }
 
+const fn check_len(len: u64) -> Result<(), Error> {
+    if len > MAX_LEN { Err(Error::Full) } else { Ok(()) }
+}
+
 /// For names that must not be directories.
 fn no_directory(metadata: Metadata) -> Result<(), Error> {
     match metadata.kind {
@@ -114,8 +118,12 @@ impl Storage for Folder {
     fn read_at(&mut self, file: FileId, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
         let file = self.file(file)?;
         let mut read = 0;
+        // The system takes such places for mistakes. No file gets there.
+        if offset > MAX_LEN {
+            return Ok(0);
+        }
         while read < buf.len() {
-            match file.read_at(&mut buf[read..], offset.saturating_add(read as u64)) {
+            match file.read_at(&mut buf[read..], offset + read as u64) {
                 Ok(0) => break,
                 Ok(n) => read += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -126,11 +134,15 @@ impl Storage for Folder {
     }
 
     fn write_at(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        Ok(self.writable(file)?.write_all_at(bytes, offset)?)
+        let file = self.writable(file)?;
+        check_len(offset.saturating_add(bytes.len() as u64))?;
+        Ok(file.write_all_at(bytes, offset)?)
     }
 
     fn set_len(&mut self, file: FileId, len: u64) -> Result<(), Error> {
-        Ok(self.writable(file)?.set_len(len)?)
+        let file = self.writable(file)?;
+        check_len(len)?;
+        Ok(file.set_len(len)?)
     }
 
     fn sync(&mut self, file: FileId) -> Result<(), Error> {

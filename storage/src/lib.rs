@@ -25,6 +25,9 @@ pub use folder::Folder;
 pub use op::{Answer, Op, perform};
 pub use path::{MAX_NAME, MAX_PATH, RelPath};
 
+/// The longest file, in bytes: far beyond what any system takes, and small enough to add to.
+pub const MAX_LEN: u64 = 1 << 62;
+
 /// An open file. Never used twice by one storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u64);
@@ -101,7 +104,8 @@ pub trait Storage {
     /// Writes all bytes to a place in a file, which grows as necessary.
     ///
     /// # Errors
-    /// [`Error::Full`] and the environment's others. Some of the bytes may then be written.
+    /// [`Error::Full`], also for places beyond [`MAX_LEN`], and the environment's others. Some of
+    /// the bytes may then be written.
     fn write_at(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), Error>;
 
     /// Cuts a file off, or fills it up with zeros.

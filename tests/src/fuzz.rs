@@ -4,6 +4,8 @@
 //!
 //! This file is a module of two crates: it names the core, and the certificates beside it.
 
+#[path = "fuzz/classic_dquic.rs"]
+mod classic_dquic;
 #[path = "fuzz/codecs.rs"]
 mod codecs;
 #[path = "fuzz/datagrams.rs"]
@@ -14,19 +16,29 @@ mod fake;
 mod input;
 #[path = "fuzz/streams.rs"]
 mod streams;
+#[path = "fuzz/traces.rs"]
+mod traces;
 
-pub use codecs::{control, media_pdu, varint};
-pub use datagrams::datagrams;
-pub use streams::streams;
+pub use classic_dquic::classic_dquic;
+pub use codecs::{control, dquic_frames, dquic_packet, media_pdu, varint};
+pub use datagrams::{datagrams, dquic_datagrams};
+pub use streams::{replays, streams};
+pub use traces::traces;
 
 /// A target: its name, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 11] = [
     ("varint", varint),
     ("media_pdu", media_pdu),
     ("control", control),
+    ("dquic_frames", dquic_frames),
     ("streams", streams),
+    ("replays", replays),
+    ("traces", traces),
     ("datagrams", datagrams),
+    ("dquic_packet", dquic_packet),
+    ("dquic_datagrams", dquic_datagrams),
+    ("classic_dquic", classic_dquic),
 ];

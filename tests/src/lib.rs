@@ -9,6 +9,7 @@ pub mod bench;
 pub mod cert;
 pub mod content;
 pub mod deterministic;
+pub mod disk;
 pub mod fuzz;
 pub mod link;
 pub mod network;

@@ -4,13 +4,14 @@ use anabranch_core::trace::{self, About, Contents, Counts, Recorder, Replay, Roo
 use anabranch_core::transport::Stack;
 use anabranch_core::{Config, Endpoint, Side};
 
-/// A recording that grows while its host runs. When it is dropped it is replayed, and has to be
-/// identical.
+/// A recording that grows while its host runs. When it is dropped it is replayed (if it has the
+/// calls of the transport), and has to be identical.
 #[derive(Debug)]
 pub struct Recording {
     recorder: Recorder,
     bytes: Vec<u8>,
-    taken: bool,
+    /// It is to be replayed.
+    due: bool,
 }
 
 impl Recording {
@@ -31,7 +32,7 @@ impl Recording {
         };
         let (endpoint, recorder) =
             Endpoint::recorded(config.clone(), stack, about, contents, Room::default());
-        (endpoint, Self { recorder, bytes: Vec::new(), taken: false })
+        (endpoint, Self { recorder, bytes: Vec::new(), due: contents.transport })
     }
 
     /// Takes what was recorded since the last time.
@@ -44,14 +45,14 @@ impl Recording {
     pub fn finish(mut self) -> Vec<u8> {
         self.recorder.finish();
         self.take();
-        self.taken = true;
+        self.due = false;
         std::mem::take(&mut self.bytes)
     }
 }
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        if !self.taken && !std::thread::panicking() {
+        if self.due && !std::thread::panicking() {
             self.recorder.finish();
             self.take();
             assert_identical(&self.bytes);

@@ -138,10 +138,10 @@ impl Kind {
     pub fn is_version_answer(self, datagram: &[u8]) -> bool {
         match self {
             Self::Quic => datagram[1..5] == [0; 4] && datagram.ends_with(&1u32.to_be_bytes()),
-            Self::Dquic => {
-                let one: &[u8] = &1u32.to_be_bytes();
-                matches!(Packet::read(datagram), Some(Packet::Version { versions, .. }) if versions == one)
-            }
+            Self::Dquic => match Packet::read(datagram) {
+                Some(Packet::Version { versions, .. }) => *versions == 1u32.to_be_bytes(),
+                _ => false,
+            },
         }
     }
 

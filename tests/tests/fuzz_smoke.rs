@@ -106,13 +106,43 @@ fn mutated_control_messages() {
 }
 
 #[test]
+fn mutated_frames_of_dquic() {
+    smoke("dquic_frames", 100_000);
+}
+
+#[test]
 fn mutated_plays_of_a_peer() {
     smoke("streams", 30_000);
 }
 
 #[test]
+fn mutated_plays_of_a_peer_replay() {
+    smoke("replays", 15_000);
+}
+
+#[test]
+fn mutated_traces() {
+    smoke("traces", 100_000);
+}
+
+#[test]
 fn mutated_plays_of_a_network() {
     smoke("datagrams", 300);
+}
+
+#[test]
+fn mutated_packets_of_dquic() {
+    smoke("dquic_packet", 100_000);
+}
+
+#[test]
+fn mutated_plays_of_a_network_of_dquic() {
+    smoke("dquic_datagrams", 20_000);
+}
+
+#[test]
+fn mutated_talk_of_classic_dquic_peers() {
+    smoke("classic_dquic", 20_000);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Our programs against peers written in Python that share no code with them (`tests/interop`):
-//! classic media peers with the habits of those that exist (`docs/protocol.md`, rules AB-L*), and
-//! a client of `anabranch/1`.
+//! classic media peers with the habits of those that exist (`docs/protocol.md`, rules AB-L*), a
+//! client of `anabranch/1`, and classic DQUIC peers.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 mod interop {
     mod anabranch;
+    mod dquic;
 }
 
 /// Five chunks of 64 KiB and a bit: at 480 kbit/s a chunk plays for 1.1 s.

@@ -22,7 +22,11 @@ fn snapshot(drawing: &Drawing) -> PathBuf {
 #[test]
 fn every_machine_is_sound() {
     let drawings = drawings();
-    assert_eq!(drawings.len(), 5, "connection, media client and server, classic DQUIC both ways");
+    let names: Vec<_> = drawings.iter().map(|drawing| drawing.name).collect();
+    let media = ["media-client", "media-server"];
+    let dquic = ["dquic-connection", "dquic-send", "dquic-receive"];
+    let classic = ["dquic-classic-sender", "dquic-classic-receiver"];
+    assert_eq!(names, [&["connection"], &dquic[..], &media, &classic].concat());
     for drawing in drawings {
         assert_eq!(drawing.flaw, None, "{}", drawing.name);
     }

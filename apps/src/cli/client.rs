@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::dquic::Dquic;
-use super::{Help, Verbosity};
+use super::{Help, Verbosity, trace};
 use crate::generate::Kind;
 use crate::plaintext::Leave;
 use crate::trust::Mode;
@@ -46,6 +46,9 @@ pub enum Command {
     Gen(Gen),
     /// Send and receive files over DQUIC, which is plaintext: for loopback and laboratories
     Dquic(Dquic),
+    /// Look into recordings and captures
+    #[command(subcommand)]
+    Trace(trace::Command),
     #[command(flatten)]
     #[expect(missing_docs, reason = "would show up in the help text")]
     Help(Help),
@@ -106,6 +109,9 @@ pub struct Server {
     /// How long to wait for an answer
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub connect_timeout: Duration,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "would show up in the help text")]
+    pub record: trace::Record,
 }
 
 /// What a pause does.
@@ -228,7 +234,7 @@ impl Args {
             Command::Play(play) => Some(&play.server),
             Command::Ls(ls) => Some(&ls.server),
             Command::Ping(ping) => Some(&ping.server),
-            Command::Gen(_) | Command::Dquic(_) | Command::Help(_) => None,
+            Command::Gen(_) | Command::Trace(_) | Command::Dquic(_) | Command::Help(_) => None,
         }
     }
 }

@@ -164,6 +164,17 @@ pub struct Settings {
     /// How the sending rate adapts to the network [default: cubic]
     #[arg(long, value_name = "WAY", env = "ANABRANCH_CONGESTION")]
     pub congestion: Option<Congestion>,
+    /// Record every run in a file of its own in this folder
+    #[arg(long, value_name = "DIR", env = "ANABRANCH_TRACE")]
+    pub trace: Option<PathBuf>,
+    /// Record the media that are sent too, not only their length and hash
+    #[arg(long, env = "ANABRANCH_TRACE_PAYLOADS", num_args = 0..=1)]
+    #[arg(default_missing_value = "true", require_equals = true)]
+    pub trace_payloads: Option<bool>,
+    /// How long a recording may become [default: 1GiB]
+    #[arg(long, value_name = "SIZE", env = "ANABRANCH_TRACE_LIMIT", value_parser = units::size)]
+    #[serde(deserialize_with = "parsed::size")]
+    pub trace_limit: Option<u64>,
     /// Accept DQUIC too, which is plaintext: for loopback, laboratories and simulation
     #[arg(long, env = "ANABRANCH_DQUIC", num_args = 0..=1)]
     #[arg(default_missing_value = "true", require_equals = true)]
@@ -252,7 +263,8 @@ mod tests {
     fn a_file_gives_the_same_settings_as_flags() {
         let file: Settings = toml::from_str(
             "port = 1\nlisten = ['::1']\nmax-bitrate = '2M'\nchunk = 2048\nkeepalive = 2\n\
-             drain-timeout = '1m'\nretry = 'always'\nno-mtu-discovery = true",
+             drain-timeout = '1m'\nretry = 'always'\nno-mtu-discovery = true\ntrace = 't'\n\
+             trace-payloads = true\ntrace-limit = '1MB'",
         )
         .unwrap();
         let flags = [
@@ -265,6 +277,9 @@ mod tests {
             "--drain-timeout=60",
             "--retry=always",
             "--no-mtu-discovery",
+            "--trace=t",
+            "--trace-payloads",
+            "--trace-limit=1000000",
         ];
         assert_eq!(Args::try_parse_from(flags).unwrap().settings, file);
     }

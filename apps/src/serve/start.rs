@@ -5,10 +5,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use anabranch_core::transport::Both;
 use anabranch_core::transport::dquic::{self, DquicConfig};
 use anabranch_core::transport::quic::{self, QuicConfig};
-use anabranch_core::{Config, Endpoint, Seed};
+use anabranch_core::transport::{Both, Stack};
+use anabranch_core::{Config, Endpoint, Seed, Side};
 use anabranch_driver_mio::{Clock, Driver, Handle, SocketOptions, Sockets, seed};
 use sd_notify::NotifyState;
 
@@ -19,6 +19,7 @@ use crate::cli::server::{Args, Congestion};
 use crate::exit::{Exit, Failure, plain};
 use crate::generate::{self, Amount, Kind};
 use crate::reader::Readers;
+use crate::recording::{self, Place, Recording};
 use crate::settings::{self, Addresses, SAMPLE_SIZE};
 use crate::units::{count, show_bitrate, show_size};
 use crate::{key_log, plaintext};
@@ -43,11 +44,13 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     let clock = Clock::start();
-    let endpoint = endpoint(&server, &catalogue, &identity, clock)?;
+    let (endpoint, recording) = endpoint(&server, &catalogue, &identity, clock)?;
     raise_file_limit();
     let sockets = bind(&server.addresses)?;
     announce(&server, &catalogue, &identity, &sockets)?;
-    serve(&server, catalogue, clock, endpoint, sockets)
+    let served = serve(&server, catalogue, clock, endpoint, sockets);
+    drop(recording);
+    served
 }
 
 fn serve(
@@ -119,7 +122,7 @@ fn endpoint(
     catalogue: &Catalogue,
     identity: &Identity,
     clock: Clock,
-) -> Result<Endpoint, Failure> {
+) -> Result<(Endpoint, Option<Recording>), Failure> {
     let seed = seed().map_err(|error| {
         Failure::new(Exit::Temporary, format!("no random bytes to be had: {error}"))
     })?;
@@ -131,13 +134,36 @@ fn endpoint(
         stack = Box::new(Both::new(stack, dquic));
     }
     let settings = Config { epoch: clock.epoch(), ..server.config.clone() };
-    let mut endpoint = Endpoint::new(settings, stack);
+    let (mut endpoint, recording) = match &server.trace {
+        None => (Endpoint::new(settings, stack), None),
+        Some(place) => record(server, place, settings, stack)?,
+    };
     endpoint
         .hub()
         .set_catalogue(catalogue.entries.clone(), catalogue.default.as_deref())
         .map_err(|misuse| config(&misuse))?;
     endpoint.listen(true);
-    Ok(endpoint)
+    Ok((endpoint, recording))
+}
+
+fn record(
+    server: &settings::Server,
+    Place { path, wanted }: &Place,
+    config: Config,
+    stack: Box<dyn Stack>,
+) -> Result<(Endpoint, Option<Recording>), Failure> {
+    let (file, name) = recording::create_in(path, "anabranchd")?;
+    let content = if wanted.payloads { "with" } else { "without" };
+    log::info!("recording to {name}, {content} the media, {} at most", show_size(wanted.limit));
+    let settings = format!(
+        "congestion={:?} max-datagram={:?} mtu-discovery={}",
+        server.congestion, server.max_datagram, server.mtu_discovery
+    );
+    let about = recording::about("anabranchd", Side::Server, &settings);
+    let warn = |text: &str| log::warn!("{text}");
+    let file = (file, name);
+    let (endpoint, recording) = Recording::start(file, wanted, config, stack, about, warn)?;
+    Ok((endpoint, Some(recording)))
 }
 
 fn dquic_config(server: &settings::Server, identity: &Identity) -> DquicConfig {

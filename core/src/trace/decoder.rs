@@ -98,9 +98,6 @@ impl Decoder {
         match (self.failed, self.place) {
             (Some(error), _) => Err(error),
             (None, Place::End) => Ok(()),
-            (None, Place::Preamble) if !MAGIC.starts_with(self.rest()) => {
-                Err(TraceError::NotATrace)
-            }
             (None, _) => Err(TraceError::CutOff { offset: self.offset() }),
         }
     }
@@ -132,7 +129,7 @@ impl Decoder {
     /// `false`: more bytes are needed.
     fn preamble(&mut self) -> Result<bool, TraceError> {
         let rest = self.rest();
-        if !rest.starts_with(&MAGIC[..rest.len().min(MAGIC.len())]) {
+        if !MAGIC.starts_with(&rest[..rest.len().min(MAGIC.len())]) {
             return Err(TraceError::NotATrace);
         }
         let Some(version) = rest.get(MAGIC.len()..PREAMBLE) else { return Ok(false) };
@@ -156,7 +153,7 @@ impl Decoder {
         };
         let [l0, l1, l2, l3, sum @ ..] = *head;
         let len = u32::from_be_bytes([l0, l1, l2, l3]);
-        if len as usize > limits::MAX_TRACE_BLOCK || len == 0 {
+        if len as usize > limits::MAX_TRACE_BLOCK || (len == 0 && block > 0) {
             return Err(TraceError::BlockLength { offset, len });
         }
         let Some(body) = rest.get(..len as usize) else { return Ok(false) };

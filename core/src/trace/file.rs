@@ -11,7 +11,7 @@ use crate::rng::Seed;
 use crate::wire::varint::{self, Cursor};
 
 /// What every trace begins with. The first byte is in no text.
-pub(super) const MAGIC: [u8; 8] = *b"\x89ABTRACE";
+pub const MAGIC: [u8; 8] = *b"\x89ABTRACE";
 /// The version of the format. It grows with every change.
 pub const VERSION: u16 = 1;
 /// What stands in front of the first block: magic and version.
@@ -31,6 +31,17 @@ pub(super) fn put_block(out: &mut Vec<u8>, number: u64, body: &[u8]) {
     out.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
     out.extend_from_slice(&checksum(number, body).to_be_bytes());
     out.extend_from_slice(body);
+}
+
+/// A trace of these blocks, the header's first, whatever is in them: for tests of readers.
+#[must_use]
+pub fn seal(bodies: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_preamble(&mut out);
+    for (number, body) in (0..).zip(bodies) {
+        put_block(&mut out, number, body);
+    }
+    out
 }
 
 /// The checksum of a block.

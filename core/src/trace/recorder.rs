@@ -127,6 +127,21 @@ impl Recorder {
     }
 }
 
+/// A trace of these entries and their times, which do not go back: for programs that change
+/// traces, and for tests. Without [`Entry::End`] or [`Entry::Truncated`] as the last of them it
+/// is cut off.
+#[must_use]
+pub fn write(header: &Header, entries: impl IntoIterator<Item = (Instant, Entry)>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let recorder = Recorder::new(header, Room { buffer: usize::MAX, length: u64::MAX });
+    for (at, entry) in entries {
+        recorder.advance(at);
+        Sink::take(&recorder, entry);
+    }
+    recorder.take(&mut out);
+    out
+}
+
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Recorder({:?})", self.status())

@@ -216,3 +216,6 @@ fn after_header(bytes: &[u8; HEADER]) -> Place {
         None => body(header.len, false),
     }
 }
+
+#[cfg(test)]
+mod tests;

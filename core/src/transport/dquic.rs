@@ -2,6 +2,9 @@
 //!
 //! **Nothing is encrypted and nobody is authenticated.** Whoever sees a packet can read it, change
 //! it and send one like it. The tag of a packet shows damage, not forgery.
+//!
+//! [`classic`] is the protocol that existing peers speak; the rest is the extension that carries
+//! connections ([`stack`]).
 
 pub mod classic;
 mod config;
@@ -18,6 +21,8 @@ pub(crate) mod recovery;
 mod stack;
 pub mod state;
 pub(crate) mod streams;
+#[cfg(test)]
+mod tests;
 mod why;
 
 pub use config::DquicConfig;

@@ -8,7 +8,8 @@ use anabranch_core::event::Entry;
 use anabranch_core::id::MediaId;
 use anabranch_core::limits;
 use anabranch_core::media::{self, Pulled};
-use anabranch_core::transport::{Offered, Target, Trust};
+use anabranch_core::trace::{self, About, Contents, Recorder, Replay, Room, Verdict};
+use anabranch_core::transport::{Offered, Stack, Target, Trust};
 use anabranch_core::{
     Code, Config, ConnId, Dialect, Endpoint, Event, Instant, Lost, Output, SessionId, Side, Why,
 };
@@ -24,6 +25,7 @@ const MAX_DUE: usize = 64;
 
 struct Run {
     endpoint: Endpoint,
+    recorder: Option<Recorder>,
     world: Shared,
     now: Instant,
     conn: Option<ConnId>,
@@ -35,12 +37,33 @@ struct Run {
 
 /// One endpoint, one connection, and a peer that does what the input says.
 pub fn streams(data: &[u8]) {
+    play(data, None);
+}
+
+/// The same, recorded; what was recorded is replayed.
+pub fn replays(data: &[u8]) {
+    let payload = data.first().is_some_and(|setup| setup & 16 != 0);
+    let contents = Contents { transport: true, payload, datagrams: false };
+    let Some(recorder) = play(data, Some(contents)) else { return };
+    let mut trace = Vec::new();
+    recorder.finish();
+    recorder.take(&mut trace);
+    let header = trace::header(&trace).expect("its own header");
+    let replay = Replay::scripted(&header, trace::entries(&trace)).expect("both seams");
+    match replay.run() {
+        Verdict::Identical { truncated: None, .. } => {}
+        Verdict::Diverged(divergence) => panic!("{divergence}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn play(data: &[u8], record: Option<Contents>) -> Option<Recorder> {
     let mut input = Input::new(data);
     let setup = input.u8();
     let side = if setup & 1 == 0 { Side::Server } else { Side::Client };
     let dialect = if setup & 2 == 0 { Dialect::Classic } else { Dialect::V1 };
     let room = if setup & 4 == 0 { 1 << 20 } else { usize::from(setup) };
-    let mut run = Run::new(side, dialect, room);
+    let mut run = Run::recorded(side, dialect, room, record);
     run.reads = setup & 8 == 0;
     run.start(side);
     let mut steps = 0;
@@ -50,13 +73,38 @@ pub fn streams(data: &[u8]) {
         run.settle();
     }
     run.finish();
+    run.recorder
+}
+
+/// An endpoint, and where it records if it does.
+fn endpoint(
+    stack: Box<dyn Stack>,
+    side: Side,
+    record: Option<Contents>,
+) -> (Endpoint, Option<Recorder>) {
+    let Some(contents) = record else { return (Endpoint::new(Config::default(), stack), None) };
+    let about = About {
+        program: "fuzz".to_owned(),
+        side,
+        transport: "none".to_owned(),
+        settings: Vec::new(),
+        seed: None,
+    };
+    let room = Room { buffer: usize::MAX, length: u64::MAX };
+    let (endpoint, recorder) = Endpoint::recorded(Config::default(), stack, about, contents, room);
+    (endpoint, Some(recorder))
 }
 
 impl Run {
+    #[cfg(test)]
     fn new(side: Side, dialect: Dialect, room: usize) -> Self {
+        Self::recorded(side, dialect, room, None)
+    }
+
+    fn recorded(side: Side, dialect: Dialect, room: usize, record: Option<Contents>) -> Self {
         let world = world(side, dialect, room);
         let stack = Box::new(FakeStack(world.clone()));
-        let mut endpoint = Endpoint::new(Config::default(), stack);
+        let (mut endpoint, recorder) = endpoint(stack, side, record);
         let entry = |name: &str, size| Entry {
             name: name.to_owned(),
             size,
@@ -72,7 +120,7 @@ impl Run {
         let out = vec![0; limits::MAX_SEGMENTED];
         let now = Instant::from_nanos(1_000_000_000_000);
         let (sessions, wanted) = (Vec::new(), Vec::new());
-        Self { endpoint, world, now, conn: None, sessions, wanted, reads: true, out }
+        Self { endpoint, recorder, world, now, conn: None, sessions, wanted, reads: true, out }
     }
 
     fn start(&mut self, side: Side) {

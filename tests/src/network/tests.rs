@@ -119,6 +119,14 @@ fn an_address_belongs_to_one_host() {
 }
 
 #[test]
+#[should_panic(expected = "is taken")]
+fn a_translators_address_is_its_own() {
+    let mut network = new();
+    network.add_nat(NatConfig::new(vec![outside(1)]));
+    network.add_host(&[outside(1)]);
+}
+
+#[test]
 fn directions_and_pairs_have_links_of_their_own() {
     let mut network = new();
     let server = network.add_host(&[SERVER.ip()]);
@@ -161,6 +169,12 @@ fn access_links_come_first_and_last() {
     for link in [up, down, server_down] {
         assert_eq!(world.network.counts(link).delivered, 1);
     }
+    // What is lost on the first link does not come to the others.
+    world.network.set_blackhole(up, true);
+    world.send(client, path(own(1), SERVER), 1);
+    let between = world.network.between(client, server);
+    let sent = [up, between, server_down].map(|link| world.network.counts(link).sent);
+    assert_eq!(sent, [2, 1, 1]);
 }
 
 #[test]

@@ -52,7 +52,10 @@ impl World {
         for host in 0..self.hosts.len() {
             match (self.hosts[host].role, &self.hosts[host].inside) {
                 (Role::Rogue, _) => self.kill(host),
-                (Role::Server | Role::Client, Inside::Nothing) => self.start(host),
+                (Role::Server | Role::Client, Inside::Nothing) => {
+                    self.start(host);
+                    self.go_well(host);
+                }
                 (Role::Server | Role::Client, _) => self.go_well(host),
             }
         }

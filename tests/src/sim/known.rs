@@ -80,6 +80,8 @@ pub struct KnownConn {
     pub remote: Option<SocketAddr>,
     /// This side closes it, or drains it.
     pub left: bool,
+    /// How often it has moved to another path.
+    pub moves: u32,
     /// Its sessions.
     pub sessions: BTreeMap<SessionId, KnownSession>,
     /// Requests that wait for their answer.
@@ -96,6 +98,7 @@ impl KnownConn {
             dialect: None,
             remote,
             left: false,
+            moves: 0,
             sessions: BTreeMap::new(),
             requests: BTreeSet::new(),
         }
@@ -149,7 +152,11 @@ impl Known {
             Event::Pong { request, .. } => answered(conn, *request),
             Event::Listing(listing) => answered(conn, listing.request),
             Event::Media(session, event) => on_media(conn, *session, event),
-            Event::Hello { .. } | Event::Moved(_) => {}
+            Event::Moved(path) => {
+                conn.remote = Some(path.remote);
+                conn.moves += 1;
+            }
+            Event::Hello { .. } => {}
         }
     }
 

@@ -105,9 +105,9 @@ fn migration_while_the_old_path_still_works() {
 /// 10 % loss each way, reordering and duplication, with pauses, rebindings and a migration in
 /// between: every byte arrives once, in order.
 ///
-/// Known flaw of QUIC: about one seed in 250 loses its connection instead, and says so. quiche gives
-/// a new address up after three lost challenges, and closes the connection when it has no other
-/// path that works. One such seed in 40 is let pass, a single seed (`ANABRANCH_SEED`) is not.
+/// Known flaw of QUIC: about one seed in 250 loses its connection instead, and says so. quiche
+/// gives a new address up after three lost challenges, and closes the connection when it has no
+/// other path that works. One such seed in 40 is let pass, a single seed (`ANABRANCH_SEED`) is not.
 #[test]
 fn a_bad_day() {
     let lost = Cell::new(0);

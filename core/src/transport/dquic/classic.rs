@@ -1,5 +1,5 @@
 //! Classic DQUIC: the plaintext protocol that existing peers speak (`docs/protocol.md`, rules
-//! AB-D*), in both roles and both forms of its frames.
+//! AB-K*), in both roles and both forms of its frames.
 //!
 //! [`Endpoint`] is the machine: datagrams and timeouts go in, and [`Endpoint::poll_output`] gives
 //! out datagrams, events, and the time until which there is nothing to do. A sender waits for the
@@ -15,6 +15,7 @@ mod idle;
 mod inbound;
 mod layout;
 mod packet;
+mod receiver;
 mod stats;
 mod transfer;
 
@@ -26,6 +27,7 @@ pub use inbound::state as receive_state;
 pub use inbound::{End, Inbound, Piece, Received};
 pub use layout::Layout;
 pub use packet::{ACK, DATA, Frame, Frames, HEADER_LEN, Header, Malformed, Packet, SHORT};
+pub use receiver::Receiver;
 pub use stats::{Report, StreamStats};
 pub use transfer::state as send_state;
 pub use transfer::{MAX_FRAME, MIN_FRAME, Why};

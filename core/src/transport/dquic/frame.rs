@@ -7,8 +7,7 @@ mod encode;
 mod tests;
 
 pub use ack::{Ack, AckRanges};
-#[allow(unused_imports)]
-pub(crate) use encode::{STREAM_OVERHEAD, stream_header, write_ack};
+pub(crate) use encode::{stream_header, write_ack};
 
 use super::error::TransportError;
 use crate::id::{Dir, StreamId};

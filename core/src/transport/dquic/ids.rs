@@ -1,4 +1,4 @@
-//! Connection ids of both ends (RFC 9000 section 5.1, rules AB-D14 and AB-D15).
+//! Connection ids of both ends (RFC 9000 section 5.1, rule AB-D18).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
 //! How large datagrams may be: search by probes, and notice of black holes (RFC 8899, rule
-//! AB-D18).
+//! AB-D21).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Packets of the DQUIC extension (`docs/protocol.md`, rules AB-D2 to AB-D9): their headers, and
+//! Packets of the DQUIC extension (`docs/protocol.md`, rules AB-D2 to AB-D10): their headers, and
 //! the tag that shows damage.
 //!
 //! Every datagram is one packet. Its first byte says which, and has the two highest bits clear,

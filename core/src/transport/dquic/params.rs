@@ -1,4 +1,4 @@
-//! What the two ends of a connection tell each other at its beginning (rule AB-D10). Numbers and
+//! What the two ends of a connection tell each other at its beginning (rule AB-D11). Numbers and
 //! meanings are those of RFC 9000 section 18.2.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! The addresses of a connection (RFC 9000 sections 8 and 9, rules AB-D16 and AB-D17).
+//! The addresses of a connection (RFC 9000 sections 8 and 9, rules AB-D19 and AB-D20).
 //!
 //! Only clients move. A server answers where it hears its client, but sends no more than three
 //! times what it heard from there until a response to a challenge has proved the address.

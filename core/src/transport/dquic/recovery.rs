@@ -166,8 +166,11 @@ impl Recovery {
             && *largest == ack.largest()
             && newest.path == self.path
         {
-            let delay = Duration::from_micros(ack.delay_us()).min(self.peer_ack_delay);
-            self.rtt.update(now, now.since(newest.time), delay);
+            // An ACK may be a repeat, which is older than any delay that was agreed on.
+            let delay = Duration::from_micros(ack.delay_us());
+            if delay <= self.peer_ack_delay || self.rtt.first_at().is_some() {
+                self.rtt.update(now, now.since(newest.time), delay);
+            }
         }
         self.probes_owed = 0;
         let mut outcome = self.detect(now);
@@ -206,6 +209,11 @@ impl Recovery {
             sent.into_packet(number)
         }));
         outcome
+    }
+
+    /// The handshake has taken one round trip, of so long.
+    pub(crate) fn on_handshake(&mut self, now: Instant, took: Duration) {
+        self.rtt.update(now, took, Duration::ZERO);
     }
 
     /// When to call [`Recovery::on_deadline`]: a packet is lost by time, or a probe is due.
@@ -329,6 +337,7 @@ impl Recovery {
     }
 
     /// Bytes on their way.
+    #[cfg(test)]
     pub(crate) const fn in_flight(&self) -> u64 {
         self.in_flight
     }

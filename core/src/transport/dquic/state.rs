@@ -1,4 +1,4 @@
-//! The life of one end of a connection of the extension (rule AB-D20).
+//! The life of one end of a connection of the extension (rules AB-D13, AB-D22 to AB-D24).
 
 use crate::machine::{Machine, Step};
 
@@ -144,8 +144,7 @@ impl Machine for State {
             (Self::Idle | Self::Connecting | Self::Accepting | Self::Established, I::Drained)
             | (Self::Connecting | Self::Accepting | Self::Established, I::Dial) => Step::Illegal,
 
-            (Self::Closing | Self::Draining, I::Drained) => Step::Go(Self::Closed),
-            (Self::Closing | Self::Draining, I::Reset) => Step::Go(Self::Closed),
+            (Self::Closing | Self::Draining, I::Drained | I::Reset) => Step::Go(Self::Closed),
             (Self::Draining, I::PeerClosed)
             | (
                 Self::Closing | Self::Draining,

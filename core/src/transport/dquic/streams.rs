@@ -166,9 +166,12 @@ impl Streams {
     /// The congestion window in bytes: twice as much, and a little, may be written and not have
     /// arrived, on all streams together.
     pub(crate) fn set_window(&mut self, cwnd: u64) {
-        let budget = cwnd.saturating_mul(2).saturating_add(DQUIC_SEND_SLACK);
-        self.look |= budget > self.budget;
-        self.budget = budget;
+        self.set_budget(cwnd.saturating_mul(2).saturating_add(DQUIC_SEND_SLACK));
+    }
+
+    fn set_budget(&mut self, bytes: u64) {
+        self.look |= bytes > self.budget;
+        self.budget = bytes;
     }
 
     /// See [`crate::transport::Transport::open`].

@@ -317,6 +317,8 @@ impl World {
                 Err(Misuse::WrongState { command: "rebind", .. }) => Ok(()),
                 answer => answer,
             });
+            let process = self.hosts[host].process().expect("a process");
+            process.known.conn(id).moves += 1;
         }
     }
 

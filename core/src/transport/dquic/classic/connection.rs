@@ -13,7 +13,9 @@ use crate::limits::MAX_CLASSIC_STREAMS;
 #[derive(Debug)]
 pub struct Connection {
     peer: SocketAddr,
-    pub(super) layout: Option<Layout>,
+    layout: Option<Layout>,
+    /// The last packet spoke for the other layout.
+    doubtful: bool,
     pub(super) sent_packet_number: u32,
     pub(super) received_packet_number: u32,
     pub(super) inbound: IdleMap<u32, Inbound>,
@@ -27,6 +29,7 @@ impl Connection {
         Self {
             peer,
             layout: None,
+            doubtful: false,
             sent_packet_number: 0,
             received_packet_number: 0,
             inbound: IdleMap::new(MAX_CLASSIC_STREAMS),
@@ -47,8 +50,27 @@ impl Connection {
         self.layout
     }
 
+    /// The layout to read a packet with. A damaged packet can look like a whole one of the other
+    /// layout, so an address changes its layout with the second such packet in a row.
+    pub(super) fn recognise(&mut self, payload: &[u8]) -> Layout {
+        let seen = Layout::recognise(payload, self.layout);
+        let Some(before) = self.layout.filter(|before| *before != seen) else {
+            self.doubtful = false;
+            return seen;
+        };
+        self.doubtful = !self.doubtful;
+        if self.doubtful { before } else { seen }
+    }
+
+    /// Remembers the layout, if the packet is enough to tell it by.
+    pub(super) fn remember(&mut self, layout: Layout, payload: &[u8]) {
+        if layout.fits(payload) {
+            self.layout = Some(layout);
+        }
+    }
+
     /// The number of the next packet to this address: how many packets were sent,
-    /// acknowledgements included (AB-D9). It starts again at 0 after 2^32 - 1.
+    /// acknowledgements included (AB-K9). It starts again at 0 after 2^32 - 1.
     #[must_use]
     pub const fn sent_packet_number(&self) -> u32 {
         self.sent_packet_number

@@ -118,7 +118,7 @@ impl Endpoint {
         }
     }
 
-    /// Starts to send streams to an address, each from its byte 0 (AB-D10). Their bytes are asked
+    /// Starts to send streams to an address, each from its byte 0 (AB-K10). Their bytes are asked
     /// for with [`Event::Wanted`]. A stream named twice is one stream.
     ///
     /// # Errors
@@ -209,8 +209,10 @@ impl Endpoint {
             self.counters.overflowed += 1;
             return;
         }
-        let before = self.peers.get(&peer).and_then(Connection::layout);
-        let layout = Layout::recognise(payload, before);
+        let layout = match self.peers.get_mut(&peer) {
+            Some(connection) => connection.recognise(payload),
+            None => Layout::recognise(payload, None),
+        };
         if layout == Layout::Classic && payload.len() < layout.frame_len() {
             // Not one frame: nothing to answer, and nothing to keep of a stranger.
             self.counters.unanswered += 1;
@@ -218,9 +220,7 @@ impl Endpoint {
         }
         self.admit(peer);
         let Some(connection) = self.peers.get_mut(&peer) else { return };
-        if layout.fits(payload) {
-            connection.layout = Some(layout);
-        }
+        connection.remember(layout, payload);
         connection.received_packet_number = connection.received_packet_number.wrapping_add(1);
         let streams = connection.streams();
         let payload = &Bytes::copy_from_slice(payload);

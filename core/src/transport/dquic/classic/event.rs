@@ -11,7 +11,7 @@ use crate::time::Instant;
 /// How a classic endpoint behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// A packet that declares more bytes than this is not acknowledged (AB-D7).
+    /// A packet that declares more bytes than this is not acknowledged (AB-K7).
     pub max_bytes: u64,
     /// A stream that was silent for so long is reported as quiet. `None`: never.
     pub quiet_after: Option<Duration>,

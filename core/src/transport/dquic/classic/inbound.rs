@@ -32,11 +32,11 @@ pub struct Piece {
 pub enum End {
     /// At its end. Only then it is acknowledged.
     Complete,
-    /// At a frame header that is cut off (AB-D6).
+    /// At a frame header that is cut off (AB-K6).
     Cut,
-    /// At a frame with which the packet declares more bytes than the caller takes (AB-D7).
+    /// At a frame with which the packet declares more bytes than the caller takes (AB-K7).
     TooMuch,
-    /// At a frame whose answer has no room for the count of its stream (AB-D8).
+    /// At a frame whose answer has no room for the count of its stream (AB-K8).
     Overflow,
 }
 
@@ -82,6 +82,11 @@ impl Inbound {
     pub(super) const fn new(now: Instant) -> Self {
         let stats = StreamStats::starting(now);
         Self { state: State::Open, count: 0, stats, quiet_at: None }
+    }
+
+    /// A stream of which so many bytes have come before.
+    pub(super) const fn resumed(now: Instant, count: u64) -> Self {
+        Self { count, ..Self::new(now) }
     }
 
     /// Where it stands.
@@ -159,7 +164,7 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// Reads the packet frame by frame, each with its effect on the counts, and writes the
-    /// answer, exactly as the existing receivers do (AB-D4 to AB-D8).
+    /// answer, exactly as the existing receivers do (AB-K4 to AB-K8).
     pub(super) fn receive(&self, streams: &mut IdleMap<u32, Inbound>) -> Receipt {
         let mut answer = Header { packet_type: ACK, ..self.header }.to_bytes().to_vec();
         let mut pieces: Vec<Piece> = Vec::new();

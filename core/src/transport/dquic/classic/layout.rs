@@ -2,7 +2,7 @@
 
 use super::packet::{ACK, DATA, Frames, is_whole};
 
-/// The form of the frames in a packet. Nothing in the packet names it (AB-D3).
+/// The form of the frames in a packet. Nothing in the packet names it (AB-K3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layout {
     /// 16 bytes, with an offset of 32 bits.

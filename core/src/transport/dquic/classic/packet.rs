@@ -42,7 +42,7 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// The header of a packet (AB-D1).
+/// The header of a packet (AB-K1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// [`SHORT`], [`ACK`], or something else, which receivers ignore.
@@ -78,7 +78,7 @@ impl Header {
     }
 }
 
-/// The header of a frame (AB-D2).
+/// The header of a frame (AB-K2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Which stream.

@@ -3,6 +3,7 @@
 mod layouts;
 mod limits;
 mod model;
+mod network;
 mod packets;
 mod receiving;
 mod sending;

@@ -2,6 +2,7 @@
 //! (or of as many as fit), and nothing sent before its answer has come.
 
 pub mod state;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,8 +11,9 @@ use std::ops::Bound;
 use bytes::Bytes;
 
 use self::state::{Input, State};
-use super::packet::{ACK, DATA, Frame, Frames, HEADER_LEN, Header, SHORT};
-use super::{Layout, Report, StreamStats};
+use self::stream::{Outgoing, Slot};
+use super::packet::{ACK, Frames, HEADER_LEN, Header, SHORT};
+use super::{Layout, Report};
 use crate::error::Misuse;
 use crate::limits::{CLASSIC_ANSWER_TIMEOUT, CLASSIC_TRIES, MAX_CLASSIC_STALLS, MAX_SEGMENTED};
 use crate::machine::{Machine as _, Step};
@@ -68,62 +70,6 @@ impl fmt::Display for Why {
 }
 
 impl std::error::Error for Why {}
-
-/// One stream that is sent.
-#[derive(Debug)]
-struct Outgoing {
-    /// Data of each frame but the last.
-    size: u32,
-    /// What the peer has.
-    offset: u64,
-    /// What it had of this stream before this sending, as far as we know.
-    before: u64,
-    /// The application has given the last byte, and this is where.
-    end: Option<u64>,
-    /// How often the peer went back.
-    steps_back: u32,
-    stats: Option<StreamStats>,
-}
-
-/// A frame of the packet that is gathered or under way.
-#[derive(Debug)]
-struct Slot {
-    stream: u32,
-    offset: u64,
-    /// How much to ask for.
-    want: u32,
-    data: Option<Bytes>,
-}
-
-impl Slot {
-    /// Writes the frame, or as much of it as [`Outgoing::telling`] says.
-    fn put(
-        &mut self,
-        now: Instant,
-        layout: Layout,
-        stream: &mut Outgoing,
-        packet: &mut Vec<u8>,
-    ) -> Result<(), Why> {
-        let Self { stream: stream_id, offset, .. } = *self;
-        let data = self.data.get_or_insert_default();
-        let Some(len) = stream.telling(offset, data.len()) else {
-            return Err(Why::AlreadyThere { stream: stream_id, bytes: stream.before });
-        };
-        data.truncate(len);
-        let too_long = Why::TooLong { stream: stream_id };
-        let length = u32::try_from(len).map_err(|_| too_long)?;
-        if offset.saturating_add(u64::from(length)) > layout.max_offset() {
-            return Err(too_long);
-        }
-        let frame = Frame { stream_id, frame_type: DATA, offset, length };
-        frame.put(layout, packet).map_err(|_| too_long)?;
-        packet.extend_from_slice(data);
-        let stats = stream.stats.get_or_insert(StreamStats::starting(now));
-        stats.packets += 1;
-        stats.frames += 1;
-        Ok(())
-    }
-}
 
 /// What the endpoint has to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -344,7 +290,7 @@ impl Transfer {
         Next::Failed(why)
     }
 
-    /// Whether an acknowledgement is that of the packet under way (AB-D11).
+    /// Whether an acknowledgement is that of the packet under way (AB-K11).
     pub(super) fn expects(&self, number: u32) -> bool {
         self.state == State::Waiting && self.number == number
     }
@@ -404,35 +350,5 @@ impl Transfer {
             stream.back(count);
         }
         Ok(false)
-    }
-}
-
-impl Outgoing {
-    /// The peer has taken a frame.
-    fn took(&mut self, now: Instant, count: u64) {
-        self.offset = count;
-        if let Some(stats) = &mut self.stats {
-            (stats.bytes, stats.last) = (count, now);
-        }
-    }
-
-    /// The peer has less than it said before: it goes on from there.
-    fn back(&mut self, count: u64) {
-        (self.offset, self.end, self.before) = (count, None, 0);
-        if let Some(stats) = &mut self.stats {
-            stats.bytes = count;
-        }
-    }
-
-    /// How much of `length` bytes to send at `offset`, so that the answer tells whether they were
-    /// taken. A peer that has `before` bytes already would answer a first frame of that length
-    /// as if it had taken it. `None`: there is no such way.
-    fn telling(&self, offset: u64, length: usize) -> Option<usize> {
-        match length {
-            0 => Some(0),
-            _ if offset > 0 || self.before != length as u64 => Some(length),
-            1 => None,
-            _ => Some(length - 1),
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! HELLO, RETRY, VERSION, WELCOME (rules AB-D4 to AB-D11).
+//! HELLO, RETRY, VERSION, WELCOME (rules AB-D4 to AB-D8 and AB-D11 to AB-D13).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::transport::{Facts, Offered, PROTOCOLS, Signal};
 /// The first interval between two HELLOs. It doubles.
 const HELLO_AGAIN: Duration = Duration::from_millis(250);
 /// The longest interval between two HELLOs.
-const MAX_HELLO_AGAIN: Duration = Duration::from_secs(2);
+const MAX_HELLO_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is kept while the two ends get to know each other.
 #[derive(Debug, Default)]
@@ -33,6 +33,11 @@ pub(super) struct Handshake {
     hellos: u32,
     /// A HELLO waits for its WELCOME.
     welcome_owed: bool,
+    /// When the question was sent whose answer completes the handshake: HELLO, or WELCOME. If it
+    /// was sent more than once, nobody knows which one is answered (Karn's algorithm).
+    asked_at: Option<Instant>,
+    /// How often it was sent.
+    asked: u32,
     /// Connection ids that the peer keeps.
     cid_limit: u64,
 }
@@ -49,6 +54,13 @@ impl Handshake {
     }
 }
 
+impl Handshake {
+    fn ask(&mut self, now: Instant) {
+        self.asked_at = Some(now);
+        self.asked += 1;
+    }
+}
+
 impl Connection {
     /// The HELLO that is due, if there is one.
     pub(super) fn hello(&mut self, now: Instant) -> Option<Vec<u8>> {
@@ -58,6 +70,7 @@ impl Connection {
         let wait = HELLO_AGAIN.saturating_mul(1 << self.handshake.hellos.min(8));
         self.handshake.hello_at = Some(now + wait.min(MAX_HELLO_AGAIN));
         self.handshake.hellos += 1;
+        self.handshake.ask(now);
         let mut params = self.config.params(Side::Client);
         params.protocols.clone_from(&self.handshake.protocols);
         let mut bytes = Vec::new();
@@ -68,10 +81,11 @@ impl Connection {
     }
 
     /// The WELCOME that is owed, if there is one.
-    pub(super) fn welcome(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn welcome(&mut self, now: Instant) -> Option<Vec<u8>> {
         if !std::mem::take(&mut self.handshake.welcome_owed) {
             return None;
         }
+        self.handshake.ask(now);
         let mut params = self.config.params(Side::Server);
         params.reset_token = Some(self.own.first_token());
         params.protocols.clone_from(&self.handshake.protocols);
@@ -132,8 +146,11 @@ impl Connection {
     }
 
     /// Streams may be used.
-    fn establish(&mut self) {
+    fn establish(&mut self, now: Instant) {
         self.handshake.hello_at = None;
+        if let (Some(at), 1) = (self.handshake.asked_at, self.handshake.asked) {
+            self.recovery.on_handshake(now, now.since(at));
+        }
         self.own.supply(self.handshake.cid_limit);
         self.signals.push_back(Signal::Up(Facts {
             alpn: self.handshake.protocols.first().cloned().unwrap_or_default(),
@@ -144,10 +161,14 @@ impl Connection {
     }
 
     /// A client has sent to an id that it can only have from a WELCOME: it is where it says.
-    pub(super) fn on_confirmed(&mut self) {
+    pub(super) fn on_confirmed(&mut self, now: Instant, number: u64) {
         if self.step(Input::Confirmed) {
+            if number > 0 {
+                // Others went before it and are lost: it was not sent as soon as WELCOME came.
+                self.handshake.asked_at = None;
+            }
             self.paths.set_validated();
-            self.establish();
+            self.establish(now);
         }
     }
 
@@ -156,6 +177,7 @@ impl Connection {
         if self.is_for_us(header) && self.handshake.token.is_empty() && self.step(Input::Retry) {
             self.handshake.token = token.to_vec();
             self.handshake.hello_at = Some(now);
+            self.handshake.asked = 0;
             self.peer.set_first(header.scid, None);
         }
     }
@@ -196,7 +218,7 @@ impl Connection {
         self.step(Input::Welcome);
         self.believe();
         self.agree(&params);
-        self.establish();
+        self.establish(now);
         // The server waits for a packet to the id that it has given.
         self.ping = true;
     }

@@ -63,7 +63,7 @@ impl Connection {
             return;
         }
         if self.state == State::Accepting && data.used.is_some() {
-            self.on_confirmed();
+            self.on_confirmed(now, data.number);
         }
         match self.state {
             State::Established if data.used.is_some() => self.on_frames(now, data),

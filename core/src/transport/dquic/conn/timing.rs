@@ -74,16 +74,14 @@ impl Connection {
             State::Connecting => earliest([Some(self.idle_at()), self.handshake.deadline()]),
             State::Accepting => Some(self.idle_at()),
             State::Established => {
-                let recovery = [Some(self.idle_at()), self.recovery.deadline()];
+                let always =
+                    [Some(self.idle_at()), self.recovery.deadline(), self.paths.deadline()];
                 // Nothing may be sent to an address that has used up what it may get.
                 if self.paths.allowance() < MIN_PACKET as u64 {
-                    return earliest(recovery);
+                    return earliest(always);
                 }
-                earliest(recovery.into_iter().chain([
-                    self.received.deadline(),
-                    self.paths.deadline(),
-                    self.timing.release,
-                ]))
+                let if_allowed = [self.received.deadline(), self.timing.release];
+                earliest(always.into_iter().chain(if_allowed))
             }
             State::Closing | State::Draining => self.timing.drained,
             State::Closed => None,

@@ -6,10 +6,6 @@ use crate::limits::DQUIC_ACK_RANGES;
 use crate::transport::dquic::out::{Out, varint_len};
 use crate::transport::dquic::recovery::ranges::RangeSet;
 
-/// The most that a STREAM frame takes beside its data, with a length in two bytes.
-#[allow(dead_code)]
-pub(crate) const STREAM_OVERHEAD: usize = 1 + 8 + 8 + 2;
-
 impl Frame<'_> {
     /// How many bytes the frame takes.
     #[must_use]

@@ -156,3 +156,110 @@ fn cube_root(n: u128) -> u64 {
         if u128::from(more).pow(3) <= n { more } else { root }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MTU: usize = 1_000;
+    const RTT: Duration = Duration::from_millis(100);
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    /// Acknowledges a window's worth of packets.
+    fn round(cubic: &mut Cubic, now: Instant) {
+        for _ in 0..cubic.window() / MTU as u64 {
+            cubic.on_ack(now, now, MTU as u64, RTT, true);
+        }
+    }
+
+    #[test]
+    fn cube_roots_are_exact() {
+        for root in (0..2_000).chain([(1 << 20) - 1, 1 << 20, (1 << 31) + 7]) {
+            let cube = u128::from(root).pow(3);
+            assert_eq!(cube_root(cube), root);
+            assert_eq!(cube_root(u128::from(root + 1).pow(3) - 1), root);
+        }
+        assert_eq!(cube_root(u128::MAX), (1 << 32) - 1);
+    }
+
+    #[test]
+    fn slow_start_doubles_in_each_round_trip() {
+        let mut cubic = Cubic::new(MTU);
+        for expected in [10_000, 20_000, 40_000, 80_000] {
+            assert_eq!(cubic.window(), expected);
+            round(&mut cubic, at(0));
+        }
+        assert_eq!(Cubic::new(9_000).window(), 18_000, "at least two packets");
+        assert_eq!(Cubic::new(1_472).window(), 14_720);
+    }
+
+    #[test]
+    fn a_loss_takes_three_tenths_and_one_round_trip_counts_as_one() {
+        let mut cubic = Cubic::new(MTU);
+        (0..3).for_each(|_| round(&mut cubic, at(0)));
+        cubic.on_loss(at(500), at(400));
+        assert_eq!(cubic.window(), 56_000);
+        cubic.on_loss(at(510), at(500));
+        assert_eq!(cubic.window(), 56_000, "sent before the first loss was answered");
+        cubic.on_ack(at(520), at(500), 1_000, RTT, true);
+        assert_eq!(cubic.window(), 56_000);
+        cubic.on_loss(at(620), at(501));
+        assert_eq!((cubic.window(), cubic.max), (39_200, 56_000 * 17 / 20), "fast convergence");
+    }
+
+    #[test]
+    fn the_window_is_back_after_k_and_grows_faster_from_there() {
+        let mut cubic = Cubic::new(MTU);
+        (0..7).for_each(|_| round(&mut cubic, at(0)));
+        assert_eq!(cubic.window(), 1_280_000);
+        cubic.on_loss(at(1), at(0));
+        // K = cbrt(384 packets / 0.4) s.
+        let k = 9_864;
+        round(&mut cubic, at(100));
+        assert_eq!(cubic.epoch.unwrap().k, k);
+        let mut reached = Vec::new();
+        for ms in (200..20_000).step_by(100) {
+            round(&mut cubic, at(ms));
+            reached.push(cubic.window());
+        }
+        let back = &reached[usize::try_from(k / 100 - 2).unwrap()];
+        assert!(back.abs_diff(1_280_000) < 3_000, "{back}");
+        let growth: Vec<u64> = reached.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(growth[10] > growth[60] && growth[60] > growth[90], "slower towards the maximum");
+        assert!(growth[110] < growth[140] && growth[140] < growth[180], "faster beyond it");
+    }
+
+    #[test]
+    fn on_a_short_path_it_is_no_slower_than_reno() {
+        let rtt = Duration::from_millis(1);
+        let mut cubic = Cubic::new(MTU);
+        cubic.on_loss(at(1), at(0));
+        assert_eq!(cubic.window(), 7_000);
+        for ms in 2..102 {
+            for _ in 0..cubic.window() / MTU as u64 {
+                cubic.on_ack(at(ms), at(ms), MTU as u64, rtt, true);
+            }
+        }
+        // 9/17 of a packet for each of six round trips up to 10 packets, then one for each.
+        let reno = 10_000 + (100 - 6) * 1_000;
+        assert!(cubic.window().abs_diff(reno) < 6_000, "{}", cubic.window());
+    }
+
+    #[test]
+    fn time_in_which_the_window_was_not_used_does_not_count() {
+        let mut cubic = Cubic::new(MTU);
+        (0..5).for_each(|_| round(&mut cubic, at(0)));
+        cubic.on_loss(at(1), at(0));
+        round(&mut cubic, at(100));
+        let before = cubic.window();
+        for ms in (200..60_000).step_by(100) {
+            cubic.on_ack(at(ms), at(ms), 1_000, RTT, false);
+        }
+        assert_eq!(cubic.window(), before);
+        round(&mut cubic, at(60_000));
+        assert!(cubic.window() < before + before / 8, "no jump: {}", cubic.window());
+    }
+}

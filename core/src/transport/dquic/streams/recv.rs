@@ -5,7 +5,7 @@ use super::recv_state::{Input, State};
 use super::window::Window;
 use crate::code::Code;
 use crate::id::StreamId;
-use crate::machine::{Machine as _, Step};
+use crate::machine;
 use crate::transport::dquic::error::TransportError;
 use crate::transport::dquic::frame::{Frame, StreamFrame};
 use crate::transport::{Read, StreamEnd};
@@ -44,14 +44,6 @@ impl RecvHalf {
             told: false,
             is_queued: false,
             code: Code::None,
-        }
-    }
-
-    fn step(&mut self, input: Input) {
-        match self.state.next(input) {
-            Step::Go(state) => self.state = state,
-            Step::Stay => {}
-            Step::Illegal => debug_assert!(false, "{:?} x {input:?}", self.state),
         }
     }
 
@@ -95,11 +87,14 @@ impl RecvHalf {
             inserted.map_err(|_| TransportError::ProtocolViolation)?;
         }
         let there = self.data.read_so_far() + self.data.readable();
-        self.step(match self.size {
-            Some(size) if there == size => Input::All,
-            Some(_) => Input::Fin,
-            None => Input::Data,
-        });
+        machine::advance(
+            &mut self.state,
+            match self.size {
+                Some(size) if there == size => Input::All,
+                Some(_) => Input::Fin,
+                None => Input::Data,
+            },
+        );
         Ok(if self.state == State::Stopped || self.is_over() { self.drop_data() } else { 0 })
     }
 
@@ -108,7 +103,7 @@ impl RecvHalf {
     pub(super) fn on_reset(&mut self, code: u64, size: u64) -> u64 {
         self.highest = self.highest.max(size);
         self.size = Some(size);
-        self.step(Input::Reset);
+        machine::advance(&mut self.state, Input::Reset);
         if self.state == State::ResetRecvd {
             self.code = Code::from_wire(code);
         }
@@ -154,7 +149,7 @@ impl RecvHalf {
         match self.state {
             State::Recv | State::SizeKnown | State::DataRecvd => {}
             State::ResetRecvd => {
-                self.step(Input::ReadReset);
+                machine::advance(&mut self.state, Input::ReadReset);
                 return Err(StreamEnd::ByPeer(self.code));
             }
             State::Stopped | State::DataRead | State::ResetRead => return Err(StreamEnd::Gone),
@@ -166,7 +161,7 @@ impl RecvHalf {
             return Ok(Read::Bytes(len));
         }
         if self.state == State::DataRecvd && self.size == Some(self.data.read_so_far()) {
-            self.step(Input::ReadAll);
+            machine::advance(&mut self.state, Input::ReadAll);
             return Ok(Read::Finished);
         }
         self.told = false;
@@ -178,7 +173,7 @@ impl RecvHalf {
         if self.state == State::Stopped || self.is_over() {
             return 0;
         }
-        self.step(Input::Stop);
+        machine::advance(&mut self.state, Input::Stop);
         self.code = code;
         self.drop_data()
     }

@@ -8,7 +8,7 @@ use super::buffer::SendBuffer;
 use super::send_state::{Input, State};
 use crate::code::Code;
 use crate::id::StreamId;
-use crate::machine::{Machine as _, Step};
+use crate::machine;
 use crate::transport::StreamEnd;
 use crate::transport::dquic::frame::{Frame, stream_header};
 use crate::transport::dquic::out::{Out, varint_len};
@@ -60,14 +60,6 @@ impl SendHalf {
             code: 0,
             stopped: None,
             is_blocked: false,
-        }
-    }
-
-    fn step(&mut self, input: Input) {
-        match self.state.next(input) {
-            Step::Go(state) => self.state = state,
-            Step::Stay => {}
-            Step::Illegal => debug_assert!(false, "{:?} x {input:?}", self.state),
         }
     }
 
@@ -157,7 +149,7 @@ impl SendHalf {
         if fin {
             self.fin = Fin::Sent;
         }
-        self.step(if fin { Input::SendFin } else { Input::SendData });
+        machine::advance(&mut self.state, if fin { Input::SendFin } else { Input::SendData });
         Some(Item::Stream { id, range, fin })
     }
 
@@ -168,7 +160,7 @@ impl SendHalf {
             self.fin = Fin::Acked;
         }
         if self.fin == Fin::Acked && self.buffer.is_all_acked() {
-            self.step(Input::AllAcked);
+            machine::advance(&mut self.state, Input::AllAcked);
         }
         freed
     }
@@ -188,7 +180,7 @@ impl SendHalf {
             State::Ready | State::Send | State::DataSent => {}
             State::ResetSent | State::DataRecvd | State::ResetRecvd => return None,
         }
-        self.step(Input::Reset);
+        machine::advance(&mut self.state, Input::Reset);
         self.code = code.to_wire();
         Some(self.buffer.abandon())
     }
@@ -208,7 +200,7 @@ impl SendHalf {
 
     /// The peer knows of the reset.
     pub(super) fn on_reset_acked(&mut self) {
-        self.step(Input::ResetAcked);
+        machine::advance(&mut self.state, Input::ResetAcked);
     }
 }
 

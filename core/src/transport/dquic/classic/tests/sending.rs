@@ -238,32 +238,6 @@ fn a_peer_that_goes_back_again_and_again_is_given_up() {
 }
 
 #[test]
-fn a_stream_ends_where_offsets_do() {
-    let mut endpoint = endpoint(None);
-    endpoint.send(at(0), peer(2), Layout::Classic, &[1]).unwrap();
-    let mut offset = 0;
-    let mut rounds = 0;
-    // The peer says it has nearly all of it: where the sender goes on is up to the answers.
-    loop {
-        rounds += 1;
-        assert!(rounds < 10, "at {offset}");
-        let out = outputs(&mut endpoint);
-        let wanted = out.events.iter().find_map(|event| match event {
-            Event::Wanted { len, offset, .. } => Some((*offset, *len)),
-            _ => None,
-        });
-        let Some((place, len)) = wanted else {
-            assert_eq!(failure(&out.events), Why::AlreadyThere { stream: 1, bytes: offset });
-            break;
-        };
-        endpoint.supply(at(0), peer(2), 1, place, vec![0; len].into()).unwrap();
-        offset = u64::from(u32::MAX) - 10;
-        let number = endpoint.connection(&peer(2)).unwrap().sent_packet_number() - 1;
-        endpoint.handle_datagram(at(0), peer(2), &ack(Layout::Classic, number, &[(1, offset)]));
-    }
-}
-
-#[test]
 fn bytes_that_nobody_asked_for_are_misuse() {
     let mut endpoint = endpoint(None);
     let supply = |endpoint: &mut Endpoint, stream, offset, len: usize| {
