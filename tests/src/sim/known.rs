@@ -9,7 +9,7 @@ use anabranch_core::{ConnId, Dialect, Event, RequestId, SessionId, Side, limits}
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(super) enum Phase {
     /// The handshake is under way.
     Dialled,
     /// Connected.
@@ -22,7 +22,7 @@ pub enum Phase {
 
 /// Where a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(super) enum Stage {
     /// Asked for (client).
     Asked,
     /// Granted.
@@ -38,7 +38,7 @@ pub enum Stage {
 impl Stage {
     /// The name of a client's state machine in this stage, as in `docs/protocol.md`.
     #[must_use]
-    pub const fn client_state(self) -> &'static str {
+    pub(super) const fn client_state(self) -> &'static str {
         match self {
             Self::Asked => "OPEN_SENT",
             Self::Open => "STREAMING",
@@ -51,13 +51,13 @@ impl Stage {
 
 /// A session that an application has.
 #[derive(Clone, Debug)]
-pub struct KnownSession {
+pub(super) struct KnownSession {
     /// Where it is.
-    pub stage: Stage,
+    pub(super) stage: Stage,
     /// A pause lets the media go on.
-    pub live: bool,
+    pub(super) live: bool,
     /// Silence that ends it, in seconds.
-    pub timeout: u32,
+    pub(super) timeout: u32,
 }
 
 impl KnownSession {
@@ -69,29 +69,29 @@ impl KnownSession {
 
 /// A connection that an application has, or had.
 #[derive(Clone, Debug)]
-pub struct KnownConn {
+pub(super) struct KnownConn {
     /// Which end.
-    pub side: Side,
+    pub(super) side: Side,
     /// Where it is.
-    pub phase: Phase,
+    pub(super) phase: Phase,
     /// Once it is up.
-    pub dialect: Option<Dialect>,
+    pub(super) dialect: Option<Dialect>,
     /// The peer's address when it came up, or was dialled.
-    pub remote: Option<SocketAddr>,
+    pub(super) remote: Option<SocketAddr>,
     /// This side closes it, or drains it.
-    pub left: bool,
+    pub(super) left: bool,
     /// How often it has moved to another path.
-    pub moves: u32,
+    pub(super) moves: u32,
     /// Its sessions.
-    pub sessions: BTreeMap<SessionId, KnownSession>,
+    pub(super) sessions: BTreeMap<SessionId, KnownSession>,
     /// Requests that wait for their answer.
-    pub requests: BTreeSet<RequestId>,
+    pub(super) requests: BTreeSet<RequestId>,
 }
 
 impl KnownConn {
     /// A connection of this side of which nothing is known yet.
     #[must_use]
-    pub const fn new(side: Side, remote: Option<SocketAddr>) -> Self {
+    pub(super) const fn new(side: Side, remote: Option<SocketAddr>) -> Self {
         Self {
             side,
             phase: Phase::Dialled,
@@ -105,7 +105,7 @@ impl KnownConn {
     }
 
     /// Its sessions that have not ended.
-    pub fn running(&self) -> impl Iterator<Item = (SessionId, Stage)> + '_ {
+    pub(super) fn running(&self) -> impl Iterator<Item = (SessionId, Stage)> + '_ {
         let sessions = self.sessions.iter().map(|(id, session)| (*id, session.stage));
         sessions.filter(|(_, stage)| *stage != Stage::Ended)
     }
@@ -113,11 +113,11 @@ impl KnownConn {
 
 /// All connections of one process, over or not.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub(super) struct Known {
     /// By id.
-    pub conns: BTreeMap<ConnId, KnownConn>,
+    pub(super) conns: BTreeMap<ConnId, KnownConn>,
     /// The whole endpoint shuts down.
-    pub leaving: bool,
+    pub(super) leaving: bool,
 }
 
 impl Known {
@@ -125,13 +125,13 @@ impl Known {
     ///
     /// # Panics
     /// If the id was used before.
-    pub fn dialled(&mut self, id: ConnId, remote: SocketAddr) {
+    pub(super) fn dialled(&mut self, id: ConnId, remote: SocketAddr) {
         let before = self.conns.insert(id, KnownConn::new(Side::Client, Some(remote)));
         assert!(before.is_none(), "{id}: an id of a connection was used twice");
     }
 
     /// The connection an event belongs to; one that is new was accepted.
-    pub fn conn(&mut self, id: ConnId) -> &mut KnownConn {
+    pub(super) fn conn(&mut self, id: ConnId) -> &mut KnownConn {
         self.conns.entry(id).or_insert_with(|| KnownConn::new(Side::Server, None))
     }
 
@@ -139,7 +139,7 @@ impl Known {
     ///
     /// # Panics
     /// If an answer comes to a question that was not asked.
-    pub fn on_event(&mut self, id: ConnId, event: &Event) {
+    pub(super) fn on_event(&mut self, id: ConnId, event: &Event) {
         let conn = self.conn(id);
         match event {
             Event::Connected { dialect, remote, .. } => {
@@ -161,14 +161,14 @@ impl Known {
     }
 
     /// Connections of a side in a phase.
-    pub fn in_phase(&self, side: Side, phase: Phase) -> Vec<ConnId> {
+    pub(super) fn in_phase(&self, side: Side, phase: Phase) -> Vec<ConnId> {
         let fits = |conn: &KnownConn| conn.side == side && conn.phase == phase;
         self.conns.iter().filter(|(_, conn)| fits(conn)).map(|(id, _)| *id).collect()
     }
 
     /// Sessions of a side that have not ended.
     #[must_use]
-    pub fn running(&self, side: Side) -> Vec<(ConnId, SessionId, Stage)> {
+    pub(super) fn running(&self, side: Side) -> Vec<(ConnId, SessionId, Stage)> {
         let conns = self.conns.iter().filter(|(_, conn)| conn.side == side);
         conns
             .flat_map(|(id, conn)| conn.running().map(|(session, stage)| (*id, session, stage)))

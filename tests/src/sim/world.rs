@@ -27,7 +27,7 @@ use crate::virtual_clock::{START, Virtual};
 use crate::{content, network, stack};
 
 /// A host's number: servers first, then clients, then those who mean ill.
-pub type HostId = usize;
+pub(super) type HostId = usize;
 
 /// Hosts of people who mean ill.
 pub(super) const ROGUES: usize = 2;
