@@ -104,8 +104,8 @@ pub trait Storage {
     /// Writes all bytes to a place in a file, which grows as necessary.
     ///
     /// # Errors
-    /// [`Error::Full`], also for places beyond [`MAX_LEN`], and the environment's others. Some of the
-    /// bytes may then be written.
+    /// [`Error::Full`], also for places beyond [`MAX_LEN`], and the environment's others. Some of
+    /// the bytes may then be written.
     fn write_at(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), Error>;
 
     /// Cuts a file off, or fills it up with zeros.

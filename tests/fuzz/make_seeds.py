@@ -85,6 +85,53 @@ FIN, ROOM, SUPPLY, LAST_SUPPLY = b"\3\0", b"\5\xff\xff\1", b"\x0b\0", b"\x0b\2"
 OPEN_MEDIA, PAUSES, RESUMES, CLOSES = b"\7\0", b"\x08\0", b"\x08\1", b"\x08\2"
 PINGS, LISTS = b"\x09\0", b"\x09\1"
 
+# Packets of the DQUIC extension, without their tags (docs/protocol.md, section 8).
+def dquic_header(kind, version, dcid=bytes(range(8)), scid=bytes(17)):
+    ids = bytes([len(dcid)]) + dcid + bytes([len(scid)]) + scid
+    return bytes([kind]) + struct.pack("!I", version) + ids
+
+
+def dquic_data(frames):
+    return bytes([0x14, 8]) + bytes(range(8)) + varint(7) + frames
+
+
+PARAMS = b"".join(
+    tlv(kind, varint(value))
+    for kind, value in ((1, 30_000), (3, 1_500), (4, 1 << 20), (5, 1 << 16), (8, 33), (9, 3), (11, 25), (14, 8))
+) + tlv(0x20, prefixed(b"anabranch/1") + prefixed(b"quic-stream-proto"))
+STREAM = bytes([0x0E, 0, 0x40, 0x64, 3]) + b"abc"
+ACKS = bytes([2, 30, 9, 2, 3, 1, 4, 0, 5])
+NEW_ID = bytes([0x18, 1, 0, 8]) + bytes(range(8)) + bytes(16)
+CREDIT = bytes([0x10]) + varint(1 << 30) + bytes([0x11, 0]) + varint(1 << 20) + bytes([0x12, 40, 0x13, 4])
+BLOCKED = bytes([0x14, 9, 0x15, 0, 9, 0x16, 9, 0x17, 9])
+ENDS = bytes([4, 0, 8, 20, 5, 0, 8, 0x19, 0])
+PATH = bytes([0x1A]) + bytes(8) + bytes([0x1B]) + bytes(8)
+CLOSE_APP = bytes([0x1D, 6]) + prefixed(b"enough")
+CLOSE_TRANSPORT = bytes([0x1C, 10, 8]) + prefixed(b"")
+
+
+def invents(op, frames, how=0, moved=0):
+    """Step 6 of the target `dquic_datagrams`: these frames reach the server."""
+    return bytes([op]) + struct.pack("!H", len(frames)) + frames + bytes([how, moved])
+
+
+PLAYS = {
+    # A setup byte, rounds (0, n), commands (16, what), time (14, power): see datagrams.rs.
+    "both": bytes([0, 0, 8, 16, 0, 0, 4, 16, 1, 16, 2, 0, 8, 14, 9, 0, 2]),
+    "classic": bytes([2, 0, 8, 16, 0, 0, 8, 14, 4, 0, 4]),
+    "damaged": bytes([1, 9, 0, 30, 1, 0, 2, 8, 0, 1, 1, 11, 4, 176, 0, 8]),
+    "moved": bytes([0, 0, 12, 16, 0, 0, 4, 16, 3, 0, 8, 16, 7, 0, 8]),
+}
+UP = bytes([0, 0, 8])
+
+
+def frame(kind, *numbers, data=b""):
+    """A frame of DQUIC: its type, its numbers, and what follows them."""
+    return b"".join(map(varint, (kind, *numbers))) + data
+
+
+ID = bytes([8]) + bytes(range(8)) + bytes(range(16))
+
 SEEDS = {
     "varint": {
         "lengths": varint(37) + varint(15_293) + varint(494_878_333) + varint(151_288_809_941_952_652),
@@ -104,6 +151,27 @@ SEEDS = {
         "ping": HELLO + PING + PONG,
         "list": HELLO + LIST + LISTING,
         "rest": UNKNOWN + GOAWAY,
+    },
+    "dquic_frames": {
+        "data": frame(0x02, 1_000, 70, 2, 3, 0, 0, 5, 100)
+        + frame(0x0E, 4, 70_000, 3, data=b"abc")
+        + frame(0x09, 8, data=b"to the end"),
+        "credit": frame(0x10, 1 << 30)
+        + frame(0x11, 4, 1 << 20)
+        + frame(0x12, 33)
+        + frame(0x13, 3)
+        + frame(0x14, 1 << 30)
+        + frame(0x15, 4, 1 << 20)
+        + frame(0x16, 33)
+        + frame(0x17, 3),
+        "ends": frame(0x04, 4, 7, 70_000) + frame(0x05, 8, 7) + frame(0x1C, 10, 0, 3, data=b"why"),
+        "paths": frame(0x01)
+        + frame(0x18, 2, 1, data=ID)
+        + frame(0x19, 0)
+        + frame(0x1A, data=bytes(8))
+        + frame(0x1B, data=bytes(8))
+        + bytes(20)
+        + frame(0x1D, 2, 0),
     },
     "streams": {
         "server_classic": bytes([SERVER | CLASSIC])
@@ -150,12 +218,31 @@ SEEDS = {
         + sends(2, GOAWAY),
     },
     "datagrams": {
-        # A setup byte, rounds (0, n), commands (16, what), time (14, power): see datagrams.rs.
-        "both": bytes([0, 0, 8, 16, 0, 0, 4, 16, 1, 16, 2, 0, 8, 14, 9, 0, 2]),
-        "classic": bytes([2, 0, 8, 16, 0, 0, 8, 14, 4, 0, 4]),
-        "damaged": bytes([1, 9, 0, 30, 1, 0, 2, 8, 0, 1, 1, 11, 4, 176, 0, 8]),
-        "moved": bytes([0, 0, 12, 16, 0, 0, 4, 16, 3, 0, 8, 16, 7, 0, 8]),
-        "invented": bytes([0, 141, 0, 20]) + b"\xc0\0\0\0\1" + bytes(15) + bytes([0, 0, 8]),
+        **PLAYS,
+        "invented": bytes([0, 139, 0, 20]) + b"\xc0\0\0\0\1" + bytes(15) + bytes([0, 0, 8]),
+    },
+    "dquic_packet": {
+        "hello": dquic_header(0x10, 1) + prefixed(b"") + prefixed(PARAMS) + bytes(100),
+        "hello_again": dquic_header(0x10, 1) + prefixed(b"token") + prefixed(PARAMS) + bytes(9),
+        "other_version": dquic_header(0x10, 77) + b"whatever",
+        "retry": dquic_header(0x11, 1) + prefixed(b"token"),
+        "version": dquic_header(0x12, 0) + struct.pack("!II", 1, 2),
+        "welcome": dquic_header(0x13, 1) + prefixed(tlv(2, bytes(16)) + PARAMS),
+        "reset": b"\x15" + bytes(16),
+        "streams": dquic_data(b"\1" + STREAM + ACKS + bytes(5)),
+        "control": dquic_data(CREDIT + BLOCKED + ENDS + NEW_ID + PATH),
+        "close": dquic_data(CLOSE_APP + CLOSE_TRANSPORT),
+    },
+    "dquic_datagrams": {
+        **PLAYS,
+        "frames": UP + b"".join(invents(13, f) for f in (b"\1", STREAM, ACKS, CREDIT, BLOCKED, NEW_ID, PATH))
+        + bytes([16, 0, 0, 8]),
+        "elsewhere": UP + bytes([16, 0, 0, 1]) + invents(13, b"\1", 0, 9) + bytes([0, 8]) + invents(13, PATH, 2, 9)
+        + bytes([14, 10, 0, 8]),
+        "ends": UP + bytes([16, 0, 0, 2]) + invents(13, ENDS) + bytes([0, 4]) + invents(13, CLOSE_APP) + bytes([0, 4]),
+        "violations": UP + invents(13, b"\x06\0") + bytes([0, 4]) + invents(12, CLOSE_TRANSPORT) + bytes([14, 12]),
+        "hello": bytes([0]) + invents(139, dquic_header(0x10, 1) + prefixed(b"") + prefixed(PARAMS), 1, 5)
+        + invents(139, dquic_header(0x10, 9), 1, 6) + bytes([0, 8]),
     },
 }
 

@@ -29,9 +29,10 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// BoringSSL meanwhile.
 ///
 /// # Panics
-/// If `body` does, with its payload; or if the binary does not answer its clocks and its
-/// randomness itself.
+/// If `body` does, with its payload; within a run; or if the binary does not answer its clocks and
+/// its randomness itself.
 pub fn run<T: Send>(seed: u64, body: impl FnOnce() -> T + Send) -> T {
+    assert!(!Seeded::is_on(), "runs do not nest");
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
         let reset_and_run = || {

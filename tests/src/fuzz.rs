@@ -20,8 +20,8 @@ mod streams;
 mod traces;
 
 pub use classic_dquic::classic_dquic;
-pub use codecs::{control, media_pdu, varint};
-pub use datagrams::datagrams;
+pub use codecs::{control, dquic_frames, dquic_packet, media_pdu, varint};
+pub use datagrams::{datagrams, dquic_datagrams};
 pub use streams::{replays, streams};
 pub use traces::traces;
 
@@ -29,13 +29,16 @@ pub use traces::traces;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     ("varint", varint),
     ("media_pdu", media_pdu),
     ("control", control),
+    ("dquic_frames", dquic_frames),
     ("streams", streams),
     ("replays", replays),
     ("traces", traces),
     ("datagrams", datagrams),
+    ("dquic_packet", dquic_packet),
+    ("dquic_datagrams", dquic_datagrams),
     ("classic_dquic", classic_dquic),
 ];

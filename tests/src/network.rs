@@ -84,7 +84,11 @@ pub struct Network {
     /// The configuration of a link between two hosts that has none of its own.
     between: LinkConfig,
     hosts: Vec<Host>,
+    /// Who has an address, outside or behind a translator.
+    owners: BTreeMap<(Option<NatId>, IpAddr), HostId>,
     nats: Vec<Nat>,
+    /// The translators' addresses on the outside.
+    outsides: BTreeMap<IpAddr, NatId>,
     links: Vec<Link<Header>>,
     /// Links on which something flies, by the time of the next arrival.
     due: BTreeSet<(Instant, LinkId)>,
@@ -117,7 +121,9 @@ impl Network {
             seed: *seed,
             between,
             hosts: Vec::new(),
+            owners: BTreeMap::new(),
             nats: Vec::new(),
+            outsides: BTreeMap::new(),
             links: Vec::new(),
             due: BTreeSet::new(),
             pairs: BTreeMap::new(),
@@ -238,17 +244,16 @@ impl Network {
 
     /// Where a datagram from `source` (outside) to `destination` (outside) ends up.
     fn place(&self, now: Instant, source: SocketAddr, destination: SocketAddr) -> Place {
-        let own = |inside: SocketAddr, behind: Option<NatId>| {
-            let has = |host: &Host| host.addresses.get(&inside.ip()) == Some(&behind);
-            match self.hosts.iter().position(has) {
-                Some(n) => Place::Host(HostId(n), inside),
-                None => Place::Nowhere,
-            }
+        let own = |inside: SocketAddr, behind: Option<NatId>| match self
+            .owners
+            .get(&(behind, inside.ip()))
+        {
+            Some(host) => Place::Host(*host, inside),
+            None => Place::Nowhere,
         };
-        let translates = |nat: &Nat| nat.has(destination.ip());
-        let Some(n) = self.nats.iter().position(translates) else { return own(destination, None) };
-        match self.nats[n].inward(now, source, destination) {
-            Ok(inside) => own(inside, Some(NatId(n))),
+        let Some(nat) = self.outsides.get(&destination.ip()) else { return own(destination, None) };
+        match self.nats[nat.0].inward(now, source, destination) {
+            Ok(inside) => own(inside, Some(*nat)),
             Err(nat::Refused::Unmapped) => Place::Unmapped,
             Err(nat::Refused::Filtered) => Place::Filtered,
         }

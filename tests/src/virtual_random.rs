@@ -36,6 +36,12 @@ impl Seeded {
         assert!(drawn, "put anabranch_tests::answer_randomness!() at the root");
         seeded
     }
+
+    /// Whether this thread gets its randomness from a seed.
+    #[must_use]
+    pub fn is_on() -> bool {
+        STATE.get().is_some()
+    }
 }
 
 impl Drop for Seeded {

@@ -47,6 +47,12 @@ fn a_panic_comes_out_and_the_next_run_is_unharmed() {
     assert_eq!(deterministic::run(1, surroundings), expected);
 }
 
+#[test]
+#[should_panic(expected = "runs do not nest")]
+fn a_run_within_a_run_is_refused() {
+    deterministic::run(1, || deterministic::run(2, || ()));
+}
+
 #[cfg(feature = "deterministic")]
 mod bytes {
     use std::net::SocketAddr;

@@ -106,6 +106,11 @@ fn mutated_control_messages() {
 }
 
 #[test]
+fn mutated_frames_of_dquic() {
+    smoke("dquic_frames", 100_000);
+}
+
+#[test]
 fn mutated_plays_of_a_peer() {
     smoke("streams", 30_000);
 }
@@ -123,6 +128,16 @@ fn mutated_traces() {
 #[test]
 fn mutated_plays_of_a_network() {
     smoke("datagrams", 300);
+}
+
+#[test]
+fn mutated_packets_of_dquic() {
+    smoke("dquic_packet", 100_000);
+}
+
+#[test]
+fn mutated_plays_of_a_network_of_dquic() {
+    smoke("dquic_datagrams", 20_000);
 }
 
 #[test]

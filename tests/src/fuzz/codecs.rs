@@ -1,7 +1,11 @@
 //! Every codec: what it accepts it can write again, and reads back as the same.
 
 use anabranch_core::conn::control::message::{Message, Parsed};
+use anabranch_core::limits;
 use anabranch_core::session::media::pdu::{CHUNK_HEAD, ChunkHead, HEADER, Header, Kind, Pdu};
+use anabranch_core::transport::dquic::frame::{Frame, Frames};
+use anabranch_core::transport::dquic::out::Out;
+use anabranch_core::transport::dquic::packet::{self, Packet, TAG};
 use anabranch_core::wire::varint::{self, Cursor};
 
 /// Varints and length-prefixed fields.
@@ -20,6 +24,23 @@ pub fn varint(data: &[u8]) {
         assert_eq!(Cursor::new(&out).prefixed(), Some(field));
         assert!(cursor.rest().len() < left, "a field that takes nothing");
         left = cursor.rest().len();
+    }
+}
+
+/// The frames of a DQUIC packet.
+pub fn dquic_frames(data: &[u8]) {
+    for frame in Frames::new(data).map_while(Result::ok) {
+        let mut bytes = vec![0; frame.len()];
+        let mut out = Out::new(&mut bytes);
+        assert!(frame.write(&mut out) && out.room() == 0, "{frame:?}");
+        assert_eq!(Frames::new(&bytes).collect::<Vec<_>>(), [Ok(frame)]);
+        if let Frame::Ack(ack) = frame {
+            let mut below = ack.largest() + 1;
+            for range in ack.ranges() {
+                assert!(range.start() <= range.end() && *range.end() < below, "{ack:?}");
+                below = *range.start();
+            }
+        }
     }
 }
 
@@ -85,4 +106,38 @@ pub fn control(data: &[u8]) {
         assert!((1..=rest.len()).contains(&len), "a message of {len} bytes in {}", rest.len());
         rest = &rest[len..];
     }
+}
+
+/// A packet of the DQUIC extension: the input with a good tag behind it, and the frames in it.
+pub fn dquic_packet(data: &[u8]) {
+    assert_eq!(Packet::read(&[data, &[0; TAG]].concat()), None, "a tag of zeros");
+    let mut sealed = [data, &[0; TAG]].concat();
+    packet::seal(&mut sealed, data.len());
+    let mut again = Vec::new();
+    match Packet::read(&sealed) {
+        None | Some(Packet::OtherVersion(_) | Packet::Version { .. }) => return,
+        Some(Packet::Hello { header, token, params }) => {
+            assert!(token.len() <= limits::MAX_TOKEN);
+            packet::hello(&mut again, &header, token, params);
+        }
+        Some(Packet::Retry { header, token }) => {
+            packet::retry(&mut again, &header, token);
+        }
+        Some(Packet::Welcome { header, params }) => {
+            packet::welcome(&mut again, &header, params);
+        }
+        Some(Packet::Reset { token }) => {
+            packet::reset(&mut again, &token);
+        }
+        Some(Packet::Data { dcid, number, frames }) => {
+            dquic_frames(frames);
+            again = vec![0; packet::DATA_OVERHEAD + frames.len()];
+            let mut out = Out::new(&mut again);
+            assert!(packet::begin_data(&mut out, dcid, number) && out.put(frames));
+            let len = out.len();
+            let len = packet::seal(&mut again, len);
+            again.truncate(len);
+        }
+    }
+    assert_eq!(Packet::read(&again), Packet::read(&sealed));
 }

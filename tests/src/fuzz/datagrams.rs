@@ -1,6 +1,6 @@
-//! The door for datagrams: a client and a server over QUIC, and a network that delivers, drops,
-//! repeats, damages and invents datagrams as the input says. Unlike the others this target is not
-//! repeatable to the byte: QUIC's own randomness and clock are the real ones.
+//! The door for datagrams: a client and a server over QUIC or DQUIC, and a network that delivers,
+//! drops, repeats, damages and invents datagrams as the input says. Over QUIC, unlike the others,
+//! this is not repeatable to the byte: its own randomness and clock are the real ones.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use anabranch_core::limits;
 use anabranch_core::media;
+use anabranch_core::transport::dquic::out::Out;
+use anabranch_core::transport::dquic::packet::{self, Packet, TAG};
+use anabranch_core::transport::dquic::{self, DquicConfig};
 use anabranch_core::transport::quic::{self, Identity, QuicConfig};
-use anabranch_core::transport::{Offered, Target, Trust};
+use anabranch_core::transport::{Offered, Stack, Target, Trust};
 use anabranch_core::{Config, ConnId, Endpoint, Event, Instant, Output, Path, Seed};
 
 use super::input::Input;
@@ -21,15 +24,21 @@ const MAX_OUTPUTS: usize = 4_096;
 /// Datagrams on their way in one direction; more are lost.
 const MAX_IN_FLIGHT: usize = 128;
 
+/// The server's port.
+const SERVER: u16 = 9_000;
+
 /// One end, and what is on its way to it.
 struct End {
     endpoint: Endpoint,
     address: SocketAddr,
     inbound: VecDeque<Vec<u8>>,
     conn: Option<ConnId>,
+    /// The newest datagram that was sent to it.
+    newest: Vec<u8>,
 }
 
 struct Net {
+    over_dquic: bool,
     /// The client and the server.
     ends: [End; 2],
     now: Instant,
@@ -42,10 +51,35 @@ fn identity() -> Identity {
     Identity { chain_pem: made.chain_pem.clone(), key_pem: made.key_pem.clone() }
 }
 
-/// Two endpoints, and a network that does what the input says.
+fn quic_stack(port: u16) -> Box<dyn Stack> {
+    let config = QuicConfig {
+        identity: (port == SERVER).then(identity),
+        static_key: [7; 32],
+        discover_mtu: false,
+        ..QuicConfig::default()
+    };
+    quic::stack(config, &Seed::from_u64(u64::from(port))).expect("a stack")
+}
+
+fn dquic_stack(port: u16) -> Box<dyn Stack> {
+    let config =
+        DquicConfig { serves: port == SERVER, static_key: [7; 32], ..DquicConfig::default() };
+    dquic::stack(config, &Seed::from_u64(u64::from(port))).expect("a stack")
+}
+
+/// Two endpoints over QUIC, and a network that does what the input says.
 pub fn datagrams(data: &[u8]) {
+    run(data, false);
+}
+
+/// The same over DQUIC, where what is invented can be a packet.
+pub fn dquic_datagrams(data: &[u8]) {
+    run(data, true);
+}
+
+fn run(data: &[u8], over_dquic: bool) {
     let mut input = Input::new(data);
-    let mut net = Net::new(input.u8());
+    let mut net = Net::new(input.u8(), over_dquic);
     let mut steps = 0;
     while !input.is_empty() && steps < 500 {
         steps += 1;
@@ -59,24 +93,18 @@ pub fn datagrams(data: &[u8]) {
 }
 
 impl Net {
-    fn new(setup: u8) -> Self {
-        let end = |port: u16, identity: Option<Identity>| {
-            let config = QuicConfig {
-                identity,
-                static_key: [7; 32],
-                discover_mtu: false,
-                ..QuicConfig::default()
-            };
-            let seed = Seed::from_u64(u64::from(port));
-            let stack = quic::stack(config, &seed).expect("a stack");
+    fn new(setup: u8, over_dquic: bool) -> Self {
+        let end = |port: u16| {
+            let stack = if over_dquic { dquic_stack(port) } else { quic_stack(port) };
             End {
                 endpoint: Endpoint::new(Config::default(), stack),
                 address: SocketAddr::from(([127, 0, 0, 1], port)),
                 inbound: VecDeque::new(),
                 conn: None,
+                newest: Vec::new(),
             }
         };
-        let mut ends = [end(2, None), end(9_000, Some(identity()))];
+        let mut ends = [end(2), end(SERVER)];
         ends[1].endpoint.listen(true);
         let target = Target {
             remote: ends[1].address,
@@ -88,7 +116,7 @@ impl Net {
         };
         let now = Instant::from_nanos(1_000_000_000);
         ends[0].conn = Some(ends[0].endpoint.connect(now, &target).expect("a connection"));
-        let mut net = Self { ends, now, buf: vec![0; limits::MAX_SEGMENTED] };
+        let mut net = Self { over_dquic, ends, now, buf: vec![0; limits::MAX_SEGMENTED] };
         net.drain();
         net
     }
@@ -121,6 +149,9 @@ impl Net {
                 let mut datagram = input.take(len).to_vec();
                 if op & 0x80 != 0 {
                     datagram.resize(limits::MIN_INITIAL_DATAGRAM.max(datagram.len()), 0);
+                }
+                if self.over_dquic {
+                    datagram = invent(&datagram, &self.ends[to].newest, input.u8());
                 }
                 self.deliver(to, &mut datagram, input.u8());
             }
@@ -189,8 +220,10 @@ impl Net {
                     Output::Transmit(sent) => {
                         assert!((1..=self.buf.len()).contains(&sent.len), "{sent:?}");
                         let segment = sent.segment.unwrap_or(sent.len);
-                        let inbound = &mut self.ends[1 - at].inbound;
+                        let End { inbound, newest, .. } = &mut self.ends[1 - at];
                         for datagram in self.buf[..sent.len].chunks(segment) {
+                            newest.clear();
+                            newest.extend_from_slice(datagram);
                             if inbound.len() < MAX_IN_FLIGHT {
                                 inbound.push_back(datagram.to_vec());
                             }
@@ -202,4 +235,25 @@ impl Net {
             }
         }
     }
+}
+
+/// Makes a packet of bytes: with a good tag, or as the frames of a packet that follows another.
+fn invent(bytes: &[u8], newest: &[u8], how: u8) -> Vec<u8> {
+    let mut packet = vec![0; bytes.len() + packet::DATA_OVERHEAD];
+    let len = match Packet::read(newest) {
+        Some(Packet::Data { dcid, number, .. }) if how & 1 == 0 => {
+            let mut out = Out::new(&mut packet);
+            let next = number + 1 + u64::from(how >> 1);
+            assert!(packet::begin_data(&mut out, dcid, next) && out.put(bytes), "there is room");
+            out.len()
+        }
+        _ if how & 2 == 0 => return bytes.to_vec(),
+        _ => {
+            packet[..bytes.len()].copy_from_slice(bytes);
+            bytes.len()
+        }
+    };
+    packet.truncate(len + TAG);
+    packet::seal(&mut packet, len);
+    packet
 }

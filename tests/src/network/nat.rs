@@ -105,11 +105,6 @@ impl Nat {
         }
     }
 
-    /// Whether an address is one of its own, on the outside.
-    pub(super) fn has(&self, address: IpAddr) -> bool {
-        self.config.outside.contains(&address)
-    }
-
     /// Forgets every mapping: whoever sends next is seen at another port, and the old port leads
     /// nowhere.
     pub fn rebind_port(&mut self) {

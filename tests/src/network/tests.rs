@@ -119,6 +119,14 @@ fn an_address_belongs_to_one_host() {
 }
 
 #[test]
+#[should_panic(expected = "is taken")]
+fn a_translators_address_is_its_own() {
+    let mut network = new();
+    network.add_nat(NatConfig::new(vec![outside(1)]));
+    network.add_host(&[outside(1)]);
+}
+
+#[test]
 fn directions_and_pairs_have_links_of_their_own() {
     let mut network = new();
     let server = network.add_host(&[SERVER.ip()]);

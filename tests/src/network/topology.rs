@@ -31,10 +31,16 @@ impl Network {
     /// A translator.
     ///
     /// # Panics
-    /// If it has no outside address.
+    /// If it has no outside address, or one that is taken.
     pub fn add_nat(&mut self, config: NatConfig) -> NatId {
+        let id = NatId(self.nats.len());
+        for address in &config.outside {
+            let host = self.owners.contains_key(&(None, *address));
+            let nat = self.outsides.insert(*address, id);
+            assert!(!host && nat.is_none(), "{address} is taken");
+        }
         self.nats.push(Nat::new(config));
-        NatId(self.nats.len() - 1)
+        id
     }
 
     /// A translator, to rebind it.
@@ -55,17 +61,18 @@ impl Network {
     /// # Panics
     /// If it is taken.
     pub fn add_address(&mut self, host: HostId, address: IpAddr, behind: Option<NatId>) {
-        let mut hosts = self.hosts.iter();
-        let taken = hosts.any(|host| host.addresses.get(&address) == Some(&behind));
-        let outside = behind.is_none() && self.nats.iter().any(|nat| nat.has(address));
-        assert!(!taken && !outside, "{address} is taken");
+        let owner = self.owners.insert((behind, address), host);
+        let outside = behind.is_none() && self.outsides.contains_key(&address);
+        assert!(owner.is_none() && !outside, "{address} is taken");
         let other = self.hosts[host.0].addresses.insert(address, behind);
         assert!(other.is_none(), "the host has {address} behind another translator");
     }
 
     /// A host loses an address: nothing gets in or out there.
     pub fn remove_address(&mut self, host: HostId, address: IpAddr) {
-        self.hosts[host.0].addresses.remove(&address);
+        if let Some(behind) = self.hosts[host.0].addresses.remove(&address) {
+            self.owners.remove(&(behind, address));
+        }
     }
 
     /// A host goes down or comes up. While it is down nothing gets in or out. What it has sent

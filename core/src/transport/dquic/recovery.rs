@@ -166,8 +166,11 @@ impl Recovery {
             && *largest == ack.largest()
             && newest.path == self.path
         {
-            let delay = Duration::from_micros(ack.delay_us()).min(self.peer_ack_delay);
-            self.rtt.update(now, now.since(newest.time), delay);
+            // An ACK may be a repeat, which is older than any delay that was agreed on.
+            let delay = Duration::from_micros(ack.delay_us());
+            if delay <= self.peer_ack_delay || self.rtt.first_at().is_some() {
+                self.rtt.update(now, now.since(newest.time), delay);
+            }
         }
         self.probes_owed = 0;
         let mut outcome = self.detect(now);

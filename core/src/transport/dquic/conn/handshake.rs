@@ -18,7 +18,7 @@ use crate::transport::{Facts, Offered, PROTOCOLS, Signal};
 /// The first interval between two HELLOs. It doubles.
 const HELLO_AGAIN: Duration = Duration::from_millis(250);
 /// The longest interval between two HELLOs.
-const MAX_HELLO_AGAIN: Duration = Duration::from_secs(2);
+const MAX_HELLO_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is kept while the two ends get to know each other.
 #[derive(Debug, Default)]

@@ -63,7 +63,7 @@ impl Connection {
             return Some(transmit);
         }
         let size = self.allowed().min(self.mtu.current());
-        let first = self.data(now, buf.get_mut(..size)?)?;
+        let first = self.data(now, buf.get_mut(..size)?, true)?;
         let mut transmit = Self::on_path(self.paths.current(), first);
         if !self.paths.is_validated() {
             return Some(transmit);
@@ -75,7 +75,7 @@ impl Connection {
             if end > room || !self.streams.wants_to_send() {
                 break;
             }
-            let Some(len) = self.data(now, &mut buf[transmit.len..end]) else { break };
+            let Some(len) = self.data(now, &mut buf[transmit.len..end], false) else { break };
             transmit.len += len;
             transmit.segment = Some(first);
             if len < first {
@@ -180,8 +180,8 @@ impl Connection {
         Some(len)
     }
 
-    /// A packet with whatever there is to send.
-    fn data(&mut self, now: Instant, packet: &mut [u8]) -> Option<usize> {
+    /// A packet with whatever there is to send; `first` of its run.
+    fn data(&mut self, now: Instant, packet: &mut [u8], first: bool) -> Option<usize> {
         let probes = self.recovery.probes_owed();
         // A probe has to arrive, whatever the path has become.
         let size = if probes > 0 { packet.len().min(MIN_INITIAL_DATAGRAM) } else { packet.len() };
@@ -190,7 +190,8 @@ impl Connection {
         let mut out = self.begin(packet)?;
         let empty = out.len();
         let mut carried = Carried::default();
-        if self.received.is_due(now) || may && self.received.is_wanted() && self.has_more() {
+        let news = self.received.is_wanted() || first && self.received.is_unconfirmed();
+        if self.received.is_due(now) || may && news && self.has_more() {
             carried.ack = self.received.write(now, &mut out);
         }
         let quiet = out.len();

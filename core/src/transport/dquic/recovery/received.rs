@@ -26,6 +26,10 @@ pub(crate) struct ReceivedPackets {
     waiting: u32,
     /// An ACK frame is to be sent by then.
     due: Option<Instant>,
+    /// The ack-eliciting packet with the largest number.
+    asked: Option<u64>,
+    /// The peer is known to have an ACK frame with this largest number.
+    confirmed: Option<u64>,
 }
 
 impl ReceivedPackets {
@@ -56,6 +60,7 @@ impl ReceivedPackets {
             return;
         }
         self.waiting += 1;
+        self.asked = self.asked.max(Some(number));
         // A gap, or the end of one, is news that the peer should have at once.
         let at_once = number != expected || self.waiting >= ACK_EVERY;
         let due = if at_once { now } else { now + MAX_ACK_DELAY };
@@ -84,6 +89,12 @@ impl ReceivedPackets {
         self.due.is_some()
     }
 
+    /// Whether the last ACK frame may be lost. A packet that carries nothing else is never
+    /// acknowledged, and a peer that misses it waits for a timer that backs off.
+    pub(crate) fn is_unconfirmed(&self) -> bool {
+        self.asked > self.confirmed
+    }
+
     /// Writes an ACK frame, and answers the largest packet number in it (for
     /// [`super::carried::Carried::ack`]). `None`: nothing has come, or there is no room.
     pub(crate) fn write(&mut self, now: Instant, out: &mut Out<'_>) -> Option<u64> {
@@ -99,6 +110,7 @@ impl ReceivedPackets {
     /// The peer has an ACK frame with this largest packet number: what it acknowledged need not
     /// be said again (RFC 9000 section 13.2.4). The highest range stays.
     pub(crate) fn on_ack_acked(&mut self, largest: u64) {
+        self.confirmed = self.confirmed.max(Some(largest));
         while self.ranges.count() > 1
             && self.ranges.first().is_some_and(|range| range.end <= largest)
         {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::time::Instant;
 
-/// What is assumed before the first sample (RFC 9002 section 6.2.2).
-const INITIAL: Duration = Duration::from_millis(333);
+/// What is assumed before the first sample: shorter than RFC 9002 section 6.2.2 says, so that
+/// what is lost first is soon sent again.
+pub(super) const INITIAL: Duration = Duration::from_millis(100);
 /// The finest step of a timer (RFC 9002 section 6.1.2).
 pub(super) const GRANULARITY: Duration = Duration::from_millis(1);
 
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn the_first_sample_replaces_the_assumption() {
         let mut rtt = Rtt::default();
-        assert_eq!(rtt.pto(ms(25)), ms(333 + 666 + 25));
+        assert_eq!(rtt.pto(ms(25)), ms(100 + 200 + 25));
         rtt.update(Instant::ZERO, ms(100), ms(90));
         assert_eq!((rtt.smoothed(), rtt.min()), (ms(100), ms(100)), "no delay is taken off");
         assert_eq!(rtt.pto(ms(25)), ms(100 + 200 + 25));

@@ -109,7 +109,7 @@ impl Pair {
     /// With a client that has dialled.
     pub(super) fn with(server: DquicConfig, client: DquicConfig, offered: Offered) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
-        let mut end = |config, id, seed| End {
+        let end = |config, id, seed| End {
             stack: stack(config, &Seed::from_u64(seed)).unwrap(),
             id,
             conn: None,

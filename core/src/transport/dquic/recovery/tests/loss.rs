@@ -61,6 +61,20 @@ fn acknowledgements_of_what_needs_none_still_show_losses() {
 }
 
 #[test]
+fn any_news_from_the_peer_ends_the_backoff() {
+    let mut recovery = known();
+    send(&mut recovery, at(100));
+    recovery.on_sent(at(100), 40, false, Carried::default());
+    let due = recovery.deadline().unwrap();
+    recovery.on_deadline(due);
+    assert_eq!(recovery.deadline(), Some(due + recovery.pto() * 2));
+    ack(&mut recovery, due, [0], 0).unwrap();
+    assert_eq!(recovery.deadline(), Some(due + recovery.pto() * 2), "that is old");
+    ack(&mut recovery, due, [2], 0).unwrap();
+    assert!(recovery.deadline() <= Some(due + recovery.pto()));
+}
+
+#[test]
 fn an_acknowledgement_of_what_was_never_sent_is_a_violation() {
     let mut recovery = known();
     let end = recovery.next_number();
@@ -118,13 +132,13 @@ fn before_the_first_round_trip_a_probe_waits_for_a_second() {
     let mut recovery = Recovery::new(at(0), MTU);
     assert_eq!(recovery.deadline(), None);
     send(&mut recovery, at(5));
-    assert_eq!(recovery.deadline(), Some(at(5) + ms(333 + 666) + MAX_ACK_DELAY));
+    assert_eq!(recovery.deadline(), Some(at(5) + ms(100 + 200) + MAX_ACK_DELAY));
     recovery.set_peer_ack_delay(ms(100));
-    assert_eq!(recovery.deadline(), Some(at(5) + ms(333 + 666 + 100)));
+    assert_eq!(recovery.deadline(), Some(at(5) + ms(100 + 200 + 100)));
 }
 
 #[test]
-fn only_the_largest_packet_gives_a_sample_and_delays_are_capped() {
+fn only_the_largest_packet_gives_a_sample_and_possible_delays_are_taken_off() {
     let mut recovery = known();
     send(&mut recovery, at(100));
     send(&mut recovery, at(100));
@@ -134,8 +148,11 @@ fn only_the_largest_packet_gives_a_sample_and_delays_are_capped() {
     assert_eq!(recovery.smoothed_rtt(), before, "2 is not new");
     send(&mut recovery, at(300));
     ack(&mut recovery, at(500), [3], 10_000_000).unwrap();
-    let sample = ms(200) - MAX_ACK_DELAY;
-    assert_eq!(recovery.smoothed_rtt(), (before * 7 + sample) / 8);
+    let impossible = (before * 7 + ms(200)) / 8;
+    assert_eq!(recovery.smoothed_rtt(), impossible);
+    send(&mut recovery, at(600));
+    ack(&mut recovery, at(800), [4], 90_000).unwrap();
+    assert_eq!(recovery.smoothed_rtt(), (impossible * 7 + ms(110)) / 8);
     assert_eq!(recovery.min_rtt(), ms(100));
 }
 
@@ -198,12 +215,12 @@ fn another_path_starts_anew_and_the_old_one_does_not_count() {
     let mut recovery = known();
     send_many(&mut recovery, at(100), 4);
     recovery.on_migrated(at(150));
-    assert_eq!((recovery.in_flight(), recovery.smoothed_rtt()), (0, ms(333)));
+    assert_eq!((recovery.in_flight(), recovery.smoothed_rtt()), (0, ms(100)));
     let before = recovery.cwnd();
     send(&mut recovery, at(150));
     let outcome = ack(&mut recovery, at(200), [4], 0).unwrap();
     assert_eq!((numbers(&outcome.acked), numbers(&outcome.lost)), (vec![4], vec![1]));
-    assert_eq!(recovery.smoothed_rtt(), ms(333), "that was the old path");
+    assert_eq!(recovery.smoothed_rtt(), ms(100), "that was the old path");
     assert_eq!((recovery.cwnd(), recovery.in_flight()), (before, MTU as u64));
     ack(&mut recovery, at(190), [5], 0).unwrap();
     assert_eq!(recovery.smoothed_rtt(), ms(40));
