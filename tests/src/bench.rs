@@ -8,6 +8,7 @@ pub mod machine;
 pub mod play;
 pub mod proc;
 pub mod programs;
+pub mod recording;
 pub mod report;
 pub mod samples;
 pub mod server;

@@ -48,6 +48,8 @@ macro_rules! suite {
         mod rogue;
         #[path = "sessions.rs"]
         mod sessions;
+        #[path = "traces.rs"]
+        mod traces;
     };
 }
 
@@ -55,5 +57,4 @@ macro_rules! suite {
 mod net {
     mod dquic;
     mod quic;
-    mod traces;
 }

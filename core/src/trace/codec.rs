@@ -1,5 +1,7 @@
 //! Entries as bytes: how a value of each type is written and read (`docs/traces.md`).
 
+mod macros;
+mod services;
 mod types;
 
 use std::collections::BTreeMap;

@@ -289,23 +289,7 @@ impl Entry {
             Self::Answer { result: Ok(Answer::Connection(id)), .. } => Some(*id),
             Self::Step(step) => Some(step.conn),
             Self::Stack(call) => call.conn(),
-            Self::Datagram { .. }
-            | Self::Timeout
-            | Self::Connect(_)
-            | Self::Listen(_)
-            | Self::Drain { .. }
-            | Self::CloseAll
-            | Self::WallClock(_)
-            | Self::Catalogue { .. }
-            | Self::Identity
-            | Self::Command(_)
-            | Self::Session { .. }
-            | Self::Answer { .. }
-            | Self::Transmit { .. }
-            | Self::Wait(_)
-            | Self::Dropped(_)
-            | Self::End { .. }
-            | Self::Truncated(_) => None,
+            _ => None,
         }
     }
 

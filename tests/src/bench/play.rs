@@ -61,11 +61,13 @@ struct Contestant {
 }
 
 /// One run.
-struct Run {
+pub(super) struct Run {
     /// Of the transfer.
-    time: Duration,
-    client: Duration,
-    server: Duration,
+    pub(super) time: Duration,
+    /// CPU time of the client.
+    pub(super) client: Duration,
+    /// CPU time of the server.
+    pub(super) server: Duration,
 }
 
 /// Measures, and makes a table of it.
@@ -83,7 +85,8 @@ pub fn run(programs: &Programs, plan: Plan) -> Outcome<Section> {
     for round in 0..plan.runs {
         for contestant in &mut all {
             noisy += usize::from(!proc::wait_for_quiet()?);
-            let run = contestant.measure(programs, plan.bytes)?;
+            let client = contestant.client(programs, plan.bytes);
+            let run = measure(client, contestant.server.pid(), plan.bytes)?;
             contestant.note(&run, plan.bytes);
             let (name, seconds) = (contestant.name, run.time.as_secs_f64());
             eprintln!("play {}/{}: {name}: {seconds:.3} s", round + 1, plan.runs);
@@ -161,34 +164,37 @@ impl Contestant {
         }
     }
 
-    fn measure(&self, programs: &Programs, bytes: u64) -> Outcome<Run> {
-        let mut command = self.client(programs, bytes);
-        let (server, client) = (proc::cpu(self.server.pid())?, proc::children_cpu()?);
-        let start = Instant::now();
-        let output = command.stderr(Stdio::piped()).stdout(Stdio::piped()).output()?;
-        let wall = start.elapsed();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let last = text.lines().last().unwrap_or_default();
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{command:?} ends with {}: {said}{last}", output.status).into());
-        }
-        if number(last, "bytes") != Some(bytes as f64) {
-            return Err(format!("{command:?} did not get every byte: {last}").into());
-        }
-        Ok(Run {
-            time: transfer(last).unwrap_or(wall),
-            client: proc::children_cpu()? - client,
-            server: proc::cpu(self.server.pid())? - server,
-        })
-    }
-
     fn note(&mut self, run: &Run, bytes: u64) {
         let bytes = bytes as f64;
         self.rate.push(bytes * 8.0 / run.time.as_secs_f64() / 1e9);
         self.client.push(run.client.as_secs_f64() * 1e9 / bytes);
         self.serving.push(run.server.as_secs_f64() * 1e9 / bytes);
     }
+}
+
+/// Runs a client to its end, and tells what that took. It has to get so many bytes.
+///
+/// # Errors
+/// It does not.
+pub(super) fn measure(mut command: Command, server: u32, bytes: u64) -> Outcome<Run> {
+    let (serving, client) = (proc::cpu(server)?, proc::children_cpu()?);
+    let start = Instant::now();
+    let output = command.stderr(Stdio::piped()).stdout(Stdio::piped()).output()?;
+    let wall = start.elapsed();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let last = text.lines().last().unwrap_or_default();
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?} ends with {}: {said}{last}", output.status).into());
+    }
+    if number(last, "bytes") != Some(bytes as f64) {
+        return Err(format!("{command:?} did not get every byte: {last}").into());
+    }
+    Ok(Run {
+        time: transfer(last).unwrap_or(wall),
+        client: proc::children_cpu()? - client,
+        server: proc::cpu(server)? - serving,
+    })
 }
 
 /// How long the transfer took, as the client tells: without its start and its handshake.

@@ -1,7 +1,7 @@
 //! The benchmarks: `make bench`, or
 //!
 //! ```text
-//! bench [all|play|idle|handshakes] [--runs 5] [--mib 1024] [--connections 10000]
+//! bench [all|play|recording|idle|handshakes] [--runs 5] [--mib 1024] [--connections 10000]
 //!       [--handshakes 4000] [--update-docs] [--no-build]
 //! ```
 //!
@@ -12,12 +12,12 @@ use std::path::Path;
 
 use anabranch_tests::bench::args::Args;
 use anabranch_tests::bench::programs::Programs;
-use anabranch_tests::bench::{Outcome, handshakes, idle, play, report};
+use anabranch_tests::bench::{Outcome, handshakes, idle, play, recording, report};
 
 fn main() -> Outcome<()> {
     let args = Args::from_env();
     let what = args.word().unwrap_or("all");
-    if !["all", "play", "idle", "handshakes"].contains(&what) {
+    if !["all", "play", "recording", "idle", "handshakes"].contains(&what) {
         return Err(format!("there is no benchmark {what:?}").into());
     }
     let runs = args.get("runs", 5)?;
@@ -28,6 +28,10 @@ fn main() -> Outcome<()> {
     if wants("play") {
         let plan = play::Plan { runs, bytes: args.get::<u64>("mib", 1_024)? << 20 };
         sections.push(play::run(&programs, plan)?);
+    }
+    if wants("recording") {
+        let plan = play::Plan { runs, bytes: args.get::<u64>("mib", 1_024)? << 20 };
+        sections.push(recording::run(&programs, plan)?);
     }
     if wants("idle") {
         sections.push(idle::run(&programs, args.get("connections", 10_000)?)?);

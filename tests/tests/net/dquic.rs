@@ -1,3 +1,5 @@
 //! Over the DQUIC extension.
 
 suite!(Kind::Dquic);
+
+mod seam_a;

@@ -3,4 +3,5 @@
 suite!(Kind::Quic);
 
 mod resumption;
+mod secrets;
 mod trust;

@@ -234,7 +234,7 @@ fn drain(endpoint: &mut Endpoint) -> (Vec<Vec<u8>>, Vec<(ConnId, Event)>) {
     }
 }
 
-fn react(conn: &mut Conn<'_>, event: Event) -> bool {
+fn react(conn: &mut Conn<'_>, event: &Event) -> bool {
     let mut buf = [0; 300];
     match event {
         Event::Connected { .. } if conn.side() == Side::Client => {
@@ -242,11 +242,11 @@ fn react(conn: &mut Conn<'_>, event: Event) -> bool {
             assert!(conn.rebind(address(9)).is_err());
         }
         Event::Media(session, media::Event::Wanted { offset, len, .. }) => {
-            let bytes = vec![7; len.min(3_000)];
-            conn.media(session).unwrap().supply(offset, bytes.into(), true).unwrap();
+            let bytes = vec![7; (*len).min(3_000)];
+            conn.media(*session).unwrap().supply(*offset, bytes.into(), true).unwrap();
         }
         Event::Media(session, media::Event::Readable) => {
-            while let Ok(mut media) = conn.media(session)
+            while let Ok(mut media) = conn.media(*session)
                 && let Ok(Pulled::Bytes { .. }) = media.pull(&mut buf)
             {}
         }
@@ -289,7 +289,7 @@ fn play(contents: Contents) -> [Vec<u8>; 2] {
             let (sent, told) = drain(from);
             for (conn, event) in told {
                 if let Ok(mut conn) = from.conn(now, conn) {
-                    ended += u32::from(react(&mut conn, event));
+                    ended += u32::from(react(&mut conn, &event));
                 }
             }
             let path = Path { local: address(1 + n), remote: address(2 - n) };
