@@ -208,7 +208,7 @@ impl Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::new(Exit::BrokenPipe, "the reader went away"),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                failure.hint("make room on that file system, or give another place with --output")
+                failure.hint("make room on that file system, or write to another place")
             }
             _ => failure,
         }

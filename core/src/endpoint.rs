@@ -21,7 +21,8 @@ use crate::session::media;
 use crate::time::{Instant, UnixMillis};
 use crate::trace::{Aim, Data, Entry, Trace};
 use crate::transport::{Dropped, Offer, Offered, Route, Stack, Target};
-use admission::{Admission, RateLimit, Verdict};
+pub(crate) use admission::RateLimit;
+use admission::{Admission, Verdict};
 pub use counters::Counters;
 use table::Table;
 

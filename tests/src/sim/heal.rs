@@ -52,7 +52,10 @@ impl World {
         for host in 0..self.hosts.len() {
             match (self.hosts[host].role, &self.hosts[host].inside) {
                 (Role::Rogue, _) => self.kill(host),
-                (Role::Server | Role::Client, Inside::Nothing) => self.start(host),
+                (Role::Server | Role::Client, Inside::Nothing) => {
+                    self.start(host);
+                    self.go_well(host);
+                }
                 (Role::Server | Role::Client, _) => self.go_well(host),
             }
         }
@@ -111,7 +114,7 @@ impl World {
     fn prove_service(&mut self) {
         self.note("every client tries every server".to_owned());
         let mut playing = Vec::new();
-        let clip = Clip::new("proof", 7, 100_000);
+        let clip = Clip::new("proof", 7, 600_000);
         for server in self.role(Role::Server) {
             let catalogue = vec![(PROOF, clip.entry())];
             let Some(process) = self.hosts[server].process() else { continue };

@@ -1,6 +1,8 @@
 //! What one simulated world is like: every option is drawn from the seed, so that runs differ in
 //! what they do and not only in when.
 
+mod show;
+
 use std::time::Duration;
 
 use anabranch_core::config::{Config, MediaPolicy, Pacing, Retry};

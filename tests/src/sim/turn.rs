@@ -1,7 +1,5 @@
 //! Moves time from one thing that happens to the next.
 
-use std::time::Duration;
-
 use anabranch_core::{ConnId, Event, Instant};
 
 use super::trail::Step as Trace;
@@ -34,12 +32,6 @@ impl World {
             self.advance();
         }
         true
-    }
-
-    /// Runs for this long.
-    pub(super) fn run_for(&mut self, time: Duration) {
-        let end = self.now + time;
-        self.run_until(end, |_| false);
     }
 
     /// When something happens next.

@@ -1,10 +1,16 @@
 //! What may not happen between honest hosts, whatever the network does to them.
 
+use std::time::Duration;
+
 use anabranch_core::media::{EndReason, Event as Media};
 use anabranch_core::{Code, ConnId, Event, Lost, SessionId, Side, Why, limits};
 
 use super::workload::tag;
 use super::world::{HostId, World};
+use crate::stack::Kind;
+
+/// What a session may take for silence of the time of faults.
+const GRACE: Duration = Duration::from_secs(5);
 
 impl World {
     /// The endpoint of a host tells this; its application does not know yet.
@@ -25,6 +31,15 @@ impl World {
     fn is_honest(&mut self, host: HostId, conn: ConnId) -> bool {
         let remote = self.hosts[host].process().and_then(|p| p.known.conn(conn).remote);
         remote.is_some_and(|remote| self.honest(remote).is_some())
+    }
+
+    /// Whether quiche may have lost its way on a connection that has moved more than once. Then it
+    /// may fail to send (`InvalidState`, when an id of the path in use was retired), or never send
+    /// again what was in flight on a path that nothing was ever heard on; what is promised
+    /// then is that the session's or the connection's timeout ends it.
+    fn is_restless(&mut self, host: HostId, conn: ConnId) -> bool {
+        let known = self.hosts[host].process().map(|process| process.known.conn(conn).moves);
+        self.swarm.transport == Kind::Quic && known.is_some_and(|moves| moves > 1)
     }
 
     fn judge_close(&mut self, host: HostId, conn: ConnId, why: &Why) {
@@ -53,6 +68,8 @@ impl World {
             }
             // A close while the handshake is under way (RFC 9000 section 10.2.3).
             Why::Lost(Lost::Transport { code: 0x0c, by_peer: true }) => {}
+            Why::Lost(Lost::Transport { code: 1, by_peer: false })
+                if self.is_restless(host, conn) => {}
             Why::Lost(lost) => {
                 assert!(!honest, "{host} {conn}: lost between honest hosts: {lost:?}");
             }
@@ -62,6 +79,7 @@ impl World {
     fn judge_media(&mut self, host: HostId, conn: ConnId, session: SessionId, event: &Media) {
         let name = (host, (conn, session));
         let honest = self.is_honest(host, conn);
+        let restless = self.is_restless(host, conn);
         let Some(process) = self.hosts[host].process() else { return };
         let stats = process.node.endpoint.media_stats(conn, session);
         match event {
@@ -87,6 +105,18 @@ impl World {
                         | EndReason::Reset(Code::Violation | Code::Internal | Code::UnknownStream)
                 );
                 assert!(fair || !honest, "{host} {conn} {session}: {ended:?} between honest hosts");
+                let conn_known = process.known.conn(conn);
+                let known_side = conn_known.side;
+                let known = conn_known.sessions.get(&session);
+                let timeout = known.map_or(limits::DEFAULT_SESSION_TIMEOUT, |known| known.timeout);
+                // A server says the end first, and waits as long again for that to be taken.
+                let rounds = if known_side == Side::Server { 2 } else { 1 };
+                let silence = Duration::from_secs(timeout.into()) * rounds;
+                let healthy = self.swarm.heal_at() + silence + GRACE;
+                assert!(
+                    ended.reason != EndReason::Timeout || !honest || restless || self.now < healthy,
+                    "liveness: {host} {conn} {session}: {ended:?}, and all is well"
+                );
             }
             Media::Refused(_) | Media::Readable | Media::Wanted { .. } => {}
         }

@@ -16,7 +16,7 @@ use super::trail::{Step, Trail};
 use crate::apps::{ServerApp, Supply};
 use crate::cert::{self, Identity};
 use crate::link::LinkConfig;
-use crate::network::{LinkId, NatConfig, NatId, Network};
+use crate::network::{Fates, LinkId, NatConfig, NatId, Network};
 use crate::oracle::Ends;
 use crate::pair::host::{Node, Outgoing};
 use crate::pair::substream;
@@ -27,7 +27,7 @@ use crate::virtual_clock::{START, Virtual};
 use crate::{content, network, stack};
 
 /// A host's number: servers first, then clients, then those who mean ill.
-pub type HostId = usize;
+pub(super) type HostId = usize;
 
 /// Hosts of people who mean ill.
 pub(super) const ROGUES: usize = 2;
@@ -188,6 +188,12 @@ impl World {
     #[must_use]
     pub const fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// What became of every datagram.
+    #[must_use]
+    pub fn fates(&self) -> Fates {
+        self.network.fates()
     }
 
     /// The last steps, as text.

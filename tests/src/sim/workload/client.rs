@@ -317,6 +317,8 @@ impl World {
                 Err(Misuse::WrongState { command: "rebind", .. }) => Ok(()),
                 answer => answer,
             });
+            let process = self.hosts[host].process().expect("a process");
+            process.known.conn(id).moves += 1;
         }
     }
 
@@ -367,8 +369,7 @@ impl World {
             playback.may_be_cut = true;
             playback.asked = start;
         }
-        let known = KnownSession { stage: Stage::Asked, live };
-        process.known.conn(id).sessions.insert(session, known);
+        process.known.conn(id).sessions.insert(session, KnownSession::new(live));
         session
     }
 }

@@ -16,8 +16,6 @@ pub(super) struct Asked {
     pub(super) request: Request,
     /// The clip that will play, if any does.
     pub(super) clip: Option<Clip>,
-    /// The bitrate that names the session at both ends.
-    pub(super) tag: u32,
     /// What asking for it answers.
     pub(super) misuse: Option<Misuse>,
 }
@@ -47,7 +45,6 @@ pub(super) fn draw(draw: &mut Draw, swarm: &Swarm, number: u32) -> Asked {
             ..Request::default()
         },
         clip: Some(clip),
-        tag,
         misuse: None,
     };
     if draw.percent(15) {
