@@ -12,6 +12,7 @@ mod heal;
 mod known;
 pub mod outcome;
 mod process;
+mod saver;
 pub mod seed;
 pub mod summary;
 pub mod swarm;

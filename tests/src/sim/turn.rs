@@ -2,6 +2,7 @@
 
 use anabranch_core::{ConnId, Event, Instant};
 
+use super::saver::Saver;
 use super::trail::Step as Trace;
 use super::world::{HostId, Inside, Plan, World};
 use crate::pair::host::{Outgoing, Step};
@@ -38,7 +39,10 @@ impl World {
     fn next_time(&self) -> Option<Instant> {
         let hosts = self.hosts.iter().map(|host| match &host.inside {
             Inside::Nothing => None,
-            Inside::Process(process) => process.next(),
+            Inside::Process(process) => {
+                let disk = host.saver.as_ref().and_then(Saver::next);
+                [process.next(), disk].into_iter().flatten().min()
+            }
             Inside::Rogue(rogue) => rogue.deadline(),
         });
         let rest = [self.network.next_time(), self.held.next(), self.agenda.next()];
@@ -70,6 +74,10 @@ impl World {
             self.expire(host);
         }
         self.settle();
+        let running = self.hosts.iter_mut().filter(|host| !matches!(host.inside, Inside::Nothing));
+        for saver in running.filter_map(|host| host.saver.as_mut()) {
+            saver.turn(now);
+        }
         while let Some(plan) = self.agenda.take(now) {
             match plan {
                 Plan::Act(host) => self.act(host),

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use anabranch_core::media::{EndReason, Event as Media};
+use anabranch_core::media::{EndReason, Ended, Event as Media};
 use anabranch_core::{Code, ConnId, Event, Lost, SessionId, Side, Why, limits};
 
 use super::workload::tag;
 use super::world::{HostId, World};
+use crate::oracle::Key;
 use crate::stack::Kind;
+
+/// A session of a host.
+type Name = (HostId, Key);
 
 /// What a session may take for silence of the time of faults.
 const GRACE: Duration = Duration::from_secs(5);
@@ -79,7 +83,6 @@ impl World {
     fn judge_media(&mut self, host: HostId, conn: ConnId, session: SessionId, event: &Media) {
         let name = (host, (conn, session));
         let honest = self.is_honest(host, conn);
-        let restless = self.is_restless(host, conn);
         let Some(process) = self.hosts[host].process() else { return };
         let stats = process.node.endpoint.media_stats(conn, session);
         match event {
@@ -95,31 +98,45 @@ impl World {
             }
             Media::Resumed { .. } => self.ends.resumed(name),
             Media::Ended(ended) => {
-                match process.known.conn(conn).side {
+                let side = process.known.conn(conn).side;
+                match side {
                     Side::Server => self.ends.sent(name, ended.bytes),
                     Side::Client => self.ends.pulled(name, ended.bytes),
                 }
-                let fair = !matches!(
-                    ended.reason,
-                    EndReason::Violation(_)
-                        | EndReason::Reset(Code::Violation | Code::Internal | Code::UnknownStream)
-                );
-                assert!(fair || !honest, "{host} {conn} {session}: {ended:?} between honest hosts");
-                let conn_known = process.known.conn(conn);
-                let known_side = conn_known.side;
-                let known = conn_known.sessions.get(&session);
-                let timeout = known.map_or(limits::DEFAULT_SESSION_TIMEOUT, |known| known.timeout);
-                // A server says the end first, and waits as long again for that to be taken.
-                let rounds = if known_side == Side::Server { 2 } else { 1 };
-                let silence = Duration::from_secs(timeout.into()) * rounds;
-                let healthy = self.swarm.heal_at() + silence + GRACE;
-                assert!(
-                    ended.reason != EndReason::Timeout || !honest || restless || self.now < healthy,
-                    "liveness: {host} {conn} {session}: {ended:?}, and all is well"
-                );
+                self.judge_end(name, *ended, honest);
+                if let (Side::Client, Some(saver)) = (side, &mut self.hosts[host].saver) {
+                    saver.received(name.1, ended.bytes);
+                    saver.ended(name.1);
+                }
             }
             Media::Refused(_) | Media::Readable | Media::Wanted { .. } => {}
         }
+    }
+
+    /// A session has ended, which it may have done for few reasons.
+    fn judge_end(&mut self, (host, (conn, session)): Name, ended: Ended, honest: bool) {
+        if !honest {
+            return;
+        }
+        let fair = !matches!(
+            ended.reason,
+            EndReason::Violation(_)
+                | EndReason::Reset(Code::Violation | Code::Internal | Code::UnknownStream)
+        );
+        assert!(fair, "{host} {conn} {session}: {ended:?} between honest hosts");
+        let restless = self.is_restless(host, conn);
+        let Some(process) = self.hosts[host].process() else { return };
+        let known = process.known.conn(conn);
+        // A server says the end first, and waits as long again for that to be taken.
+        let rounds = if known.side == Side::Server { 2 } else { 1 };
+        let session_known = known.sessions.get(&session);
+        let timeout = session_known.map_or(limits::DEFAULT_SESSION_TIMEOUT, |known| known.timeout);
+        let silence = Duration::from_secs(timeout.into()) * rounds + GRACE;
+        let healthy = self.swarm.heal_at() + silence;
+        assert!(
+            ended.reason != EndReason::Timeout || restless || self.now < healthy,
+            "liveness: {host} {conn} {session}: {ended:?}, and all is well"
+        );
     }
 
     /// A host has done all it can do now: both ends of its sessions are compared, and nothing is
@@ -142,6 +159,11 @@ impl World {
         let most = endpoint.connections() * limits::MAX_SESSIONS;
         assert!(seen.len() <= most, "memory: {} sessions", seen.len());
         for (side, key, bytes) in seen {
+            if let (Side::Client, Some(bytes), Some(saver)) =
+                (side, bytes, &mut self.hosts[host].saver)
+            {
+                saver.received(key, bytes);
+            }
             match (side, bytes) {
                 (Side::Server, Some(bytes)) => self.ends.sent((host, key), bytes),
                 (Side::Client, Some(bytes)) => self.ends.pulled((host, key), bytes),

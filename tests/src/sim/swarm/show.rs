@@ -31,6 +31,20 @@ impl fmt::Display for Swarm {
         write!(f, ", datagram {}", self.stack.max_datagram)?;
         write!(f, ", discovery {}", self.stack.discover_mtu)?;
         write!(f, ", recorded {}", self.record.is_some())?;
+        match &self.disk {
+            None => write!(f, ", no disks")?,
+            Some(disk) => write!(
+                f,
+                ", disks {} bytes {:?}+{:?}, errors {} {} {}, {:?}",
+                disk.capacity,
+                disk.latency,
+                disk.jitter,
+                Share(disk.read_error),
+                Share(disk.write_error),
+                Share(disk.sync_error),
+                disk.order
+            )?,
+        }
         write!(f, ", faults {}, links", self.faults)?;
         for (up, down) in &self.access {
             write!(f, " [{} | {}]", Line(up), Line(down))?;
