@@ -115,7 +115,7 @@ impl Exit {
             Self::Usage => "the command line is wrong",
             Self::Timeout => "something took too long",
             Self::Data => {
-                "a trace or capture is damaged, cut off, of a newer version, or holds nothing of use"
+                "a trace or capture is damaged, cut off, of a newer version, or of no use"
             }
             Self::NoInput => "a file to read, or the media asked for, is not there",
             Self::HostUnknown => "the host name is unknown",

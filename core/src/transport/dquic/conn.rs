@@ -282,8 +282,9 @@ impl Transport for Connection {
     }
 
     fn write(&mut self, id: StreamId, data: &mut Bytes, fin: bool) -> Result<Wrote, StreamEnd> {
+        // The connection's end is told by Down, and is no stream's fault.
         if self.state.is_over() {
-            return Err(StreamEnd::Gone);
+            return Ok(Wrote::Blocked);
         }
         self.streams.write(id, data, fin)
     }
