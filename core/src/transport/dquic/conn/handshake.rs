@@ -101,13 +101,19 @@ impl Connection {
     }
 
     /// A client says HELLO, perhaps again.
-    pub(super) fn on_hello(&mut self, now: Instant, path: Path, header: &Header, params: &[u8]) {
+    pub(super) fn on_hello(
+        &mut self,
+        now: Instant,
+        (path, len): (Path, usize),
+        header: &Header,
+        params: &[u8],
+    ) {
         let first = self.state == State::Idle;
         if header.scid != self.peer.current().cid || !self.step(Input::Hello) {
             return;
         }
         if !self.paths.is_validated() {
-            self.paths.set_handshake(path);
+            self.paths.set_handshake(path, len);
             self.told = path;
         }
         self.handshake.welcome_owed = true;
