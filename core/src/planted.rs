@@ -6,9 +6,9 @@
 pub enum Bug {
     /// A lost range is sent again without its last byte.
     RetransmitRange,
-    /// A connection that has something to do is not put into the queue.
+    /// That a stream takes bytes again is forgotten while events wait for the application.
     LostWakeUp,
-    /// A pause lets one more chunk go.
+    /// A pause that comes while the transport takes nothing lets one more chunk go.
     PauseLeaks,
 }
 

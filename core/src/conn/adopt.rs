@@ -9,6 +9,7 @@ use crate::error::Violation;
 use crate::event::Dialect;
 use crate::id::{Dir, SessionId, Side, StreamId};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::session::files::Transfer;
 use crate::session::{Claim, Session};
 use crate::transport::Read;
@@ -34,6 +35,9 @@ impl Connection {
     /// A stream takes bytes again.
     pub(super) fn on_writable(&mut self, id: StreamId, shared: &mut Shared<'_>) {
         self.note_claims();
+        if planted::is(Bug::LostWakeUp) && !self.carrier.events.is_empty() {
+            return;
+        }
         if let Some(Owner::Session(session)) = self.streams.get(&id)
             && let Some(session) = self.sessions.get_mut(session)
         {

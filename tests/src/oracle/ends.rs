@@ -12,8 +12,8 @@ type Name = (usize, super::Key);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Both {
-    /// Payload bytes that the server has sent.
-    sent: u64,
+    /// Payload bytes that the server has sent, if it is known which session of it this is.
+    sent: Option<u64>,
     /// Payload bytes that the client has pulled.
     pulled: u64,
     /// What the server had sent when the client's pause reached it.
@@ -56,7 +56,7 @@ impl Ends {
         if let Some(at) = both.paused_at {
             assert!(bytes <= at, "pause: {} bytes were sent after it", bytes - at);
         }
-        both.sent = bytes;
+        both.sent = Some(bytes);
         let between = bytes.saturating_sub(both.pulled);
         // What the client lets come unread, a chunk, and what waits behind it to be sent.
         let limit = limits::STREAM_WINDOW + 2 * limits::MAX_SUPPLIED as u64;
@@ -83,7 +83,8 @@ impl Ends {
     /// If that is more than the server has sent.
     pub fn pulled(&mut self, name: Name, bytes: u64) {
         let Some(both) = self.both(name) else { return };
-        assert!(bytes <= both.sent, "{bytes} bytes pulled, of {} sent", both.sent);
+        let sent = both.sent.unwrap_or(bytes);
+        assert!(bytes <= sent, "delivery: {bytes} bytes pulled, of {sent} sent");
         both.pulled = bytes;
     }
 }

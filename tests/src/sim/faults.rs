@@ -132,6 +132,10 @@ impl World {
         self.count(if role == Role::Server { "crash server" } else { "crash client" });
         self.note(format!("{role:?} {host} crashes"));
         self.kill(host);
+        let power = self.draw.percent(60);
+        if let Some(saver) = &mut self.hosts[host].saver {
+            saver.crash(self.now, power);
+        }
         let longest = self.draw.pick(&[1, 500, 20_000]);
         self.soon(longest, Mend::Start(host));
     }

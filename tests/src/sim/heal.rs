@@ -6,13 +6,17 @@ use anabranch_core::transport::Offered;
 use anabranch_core::{ConnId, MediaId, SessionId, Side};
 
 use super::known::{Phase, Stage};
+use super::saver::Saver;
 use super::world::{HostId, Inside, Role, World};
 use crate::apps::Supply;
 use crate::content::Clip;
+use crate::disk::DiskConfig;
 use crate::link::LinkConfig;
 
 /// How long sessions may take to come to their end once everything is well.
 const SESSIONS_BY: Duration = Duration::from_secs(300);
+/// How long disks may take with what was received.
+const DISKS_BY: Duration = Duration::from_secs(60);
 /// How long connections may take after that. More than any idle timeout, handshake or drain.
 const CONNECTIONS_BY: Duration = Duration::from_secs(120);
 /// How long a new client may take with a short clip.
@@ -33,6 +37,7 @@ impl World {
         self.run_until(heal_at, |_| false);
         self.heal();
         self.end_sessions();
+        self.keep_everything();
         self.prove_service();
         self.end_connections();
         self.read_recordings();
@@ -49,10 +54,16 @@ impl World {
             let latency = self.network.config(link).latency;
             self.network.configure(link, LinkConfig { latency, ..LinkConfig::default() });
         }
+        for disk in self.hosts.iter_mut().filter_map(|host| host.saver.as_mut()).map(Saver::disk) {
+            disk.configure(DiskConfig::default());
+        }
         for host in 0..self.hosts.len() {
             match (self.hosts[host].role, &self.hosts[host].inside) {
                 (Role::Rogue, _) => self.kill(host),
-                (Role::Server | Role::Client, Inside::Nothing) => self.start(host),
+                (Role::Server | Role::Client, Inside::Nothing) => {
+                    self.start(host);
+                    self.go_well(host);
+                }
                 (Role::Server | Role::Client, _) => self.go_well(host),
             }
         }
@@ -107,11 +118,36 @@ impl World {
         }
     }
 
+    /// What was received is on the disks.
+    fn keep_everything(&mut self) {
+        let end = self.now + DISKS_BY;
+        let left = |world: &Self| -> usize {
+            let savers = world.hosts.iter().filter_map(|host| host.saver.as_ref());
+            savers.map(Saver::unsafe_yet).sum()
+        };
+        let safe = self.run_until(end, |world| left(world) == 0);
+        assert!(safe, "liveness: {} files are not on a healthy disk", left(self));
+        for saver in self.hosts.iter_mut().filter_map(|host| host.saver.as_mut()) {
+            // A last loss of power shows what the promises are worth.
+            saver.crash(self.now, true);
+            let counts = saver.disk().counts();
+            for (what, by) in [
+                ("disk operations", counts.done),
+                ("disk errors", counts.failed),
+                ("disk stalls", counts.stalled),
+                ("disk losses of power", counts.crashes),
+                ("disk operations cut off", counts.interrupted),
+            ] {
+                *self.tally.done.entry(what).or_default() += by;
+            }
+        }
+    }
+
     /// Every server still serves every client.
     fn prove_service(&mut self) {
         self.note("every client tries every server".to_owned());
         let mut playing = Vec::new();
-        let clip = Clip::new("proof", 7, 100_000);
+        let clip = Clip::new("proof", 7, 600_000);
         for server in self.role(Role::Server) {
             let catalogue = vec![(PROOF, clip.entry())];
             let Some(process) = self.hosts[server].process() else { continue };

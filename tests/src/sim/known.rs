@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use anabranch_core::media::{Event as Media, PausePolicy};
-use anabranch_core::{ConnId, Dialect, Event, RequestId, SessionId, Side};
+use anabranch_core::{ConnId, Dialect, Event, RequestId, SessionId, Side, limits};
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(super) enum Phase {
     /// The handshake is under way.
     Dialled,
     /// Connected.
@@ -22,7 +22,7 @@ pub enum Phase {
 
 /// Where a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(super) enum Stage {
     /// Asked for (client).
     Asked,
     /// Granted.
@@ -38,7 +38,7 @@ pub enum Stage {
 impl Stage {
     /// The name of a client's state machine in this stage, as in `docs/protocol.md`.
     #[must_use]
-    pub const fn client_state(self) -> &'static str {
+    pub(super) const fn client_state(self) -> &'static str {
         match self {
             Self::Asked => "OPEN_SENT",
             Self::Open => "STREAMING",
@@ -51,49 +51,61 @@ impl Stage {
 
 /// A session that an application has.
 #[derive(Clone, Debug)]
-pub struct KnownSession {
+pub(super) struct KnownSession {
     /// Where it is.
-    pub stage: Stage,
+    pub(super) stage: Stage,
     /// A pause lets the media go on.
-    pub live: bool,
+    pub(super) live: bool,
+    /// Silence that ends it, in seconds.
+    pub(super) timeout: u32,
+}
+
+impl KnownSession {
+    /// A session that is asked for.
+    pub(super) const fn new(live: bool) -> Self {
+        Self { stage: Stage::Asked, live, timeout: limits::DEFAULT_SESSION_TIMEOUT }
+    }
 }
 
 /// A connection that an application has, or had.
 #[derive(Clone, Debug)]
-pub struct KnownConn {
+pub(super) struct KnownConn {
     /// Which end.
-    pub side: Side,
+    pub(super) side: Side,
     /// Where it is.
-    pub phase: Phase,
+    pub(super) phase: Phase,
     /// Once it is up.
-    pub dialect: Option<Dialect>,
+    pub(super) dialect: Option<Dialect>,
     /// The peer's address when it came up, or was dialled.
-    pub remote: Option<SocketAddr>,
+    pub(super) remote: Option<SocketAddr>,
     /// This side closes it, or drains it.
-    pub left: bool,
+    pub(super) left: bool,
+    /// How often it has moved to another path.
+    pub(super) moves: u32,
     /// Its sessions.
-    pub sessions: BTreeMap<SessionId, KnownSession>,
+    pub(super) sessions: BTreeMap<SessionId, KnownSession>,
     /// Requests that wait for their answer.
-    pub requests: BTreeSet<RequestId>,
+    pub(super) requests: BTreeSet<RequestId>,
 }
 
 impl KnownConn {
     /// A connection of this side of which nothing is known yet.
     #[must_use]
-    pub const fn new(side: Side, remote: Option<SocketAddr>) -> Self {
+    pub(super) const fn new(side: Side, remote: Option<SocketAddr>) -> Self {
         Self {
             side,
             phase: Phase::Dialled,
             dialect: None,
             remote,
             left: false,
+            moves: 0,
             sessions: BTreeMap::new(),
             requests: BTreeSet::new(),
         }
     }
 
     /// Its sessions that have not ended.
-    pub fn running(&self) -> impl Iterator<Item = (SessionId, Stage)> + '_ {
+    pub(super) fn running(&self) -> impl Iterator<Item = (SessionId, Stage)> + '_ {
         let sessions = self.sessions.iter().map(|(id, session)| (*id, session.stage));
         sessions.filter(|(_, stage)| *stage != Stage::Ended)
     }
@@ -101,11 +113,11 @@ impl KnownConn {
 
 /// All connections of one process, over or not.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub(super) struct Known {
     /// By id.
-    pub conns: BTreeMap<ConnId, KnownConn>,
+    pub(super) conns: BTreeMap<ConnId, KnownConn>,
     /// The whole endpoint shuts down.
-    pub leaving: bool,
+    pub(super) leaving: bool,
 }
 
 impl Known {
@@ -113,13 +125,13 @@ impl Known {
     ///
     /// # Panics
     /// If the id was used before.
-    pub fn dialled(&mut self, id: ConnId, remote: SocketAddr) {
+    pub(super) fn dialled(&mut self, id: ConnId, remote: SocketAddr) {
         let before = self.conns.insert(id, KnownConn::new(Side::Client, Some(remote)));
         assert!(before.is_none(), "{id}: an id of a connection was used twice");
     }
 
     /// The connection an event belongs to; one that is new was accepted.
-    pub fn conn(&mut self, id: ConnId) -> &mut KnownConn {
+    pub(super) fn conn(&mut self, id: ConnId) -> &mut KnownConn {
         self.conns.entry(id).or_insert_with(|| KnownConn::new(Side::Server, None))
     }
 
@@ -127,7 +139,7 @@ impl Known {
     ///
     /// # Panics
     /// If an answer comes to a question that was not asked.
-    pub fn on_event(&mut self, id: ConnId, event: &Event) {
+    pub(super) fn on_event(&mut self, id: ConnId, event: &Event) {
         let conn = self.conn(id);
         match event {
             Event::Connected { dialect, remote, .. } => {
@@ -140,19 +152,23 @@ impl Known {
             Event::Pong { request, .. } => answered(conn, *request),
             Event::Listing(listing) => answered(conn, listing.request),
             Event::Media(session, event) => on_media(conn, *session, event),
-            Event::Hello { .. } | Event::Moved(_) | Event::Files(..) => {}
+            Event::Moved(path) => {
+                conn.remote = Some(path.remote);
+                conn.moves += 1;
+            }
+            Event::Hello { .. } | Event::Files(..) => {}
         }
     }
 
     /// Connections of a side in a phase.
-    pub fn in_phase(&self, side: Side, phase: Phase) -> Vec<ConnId> {
+    pub(super) fn in_phase(&self, side: Side, phase: Phase) -> Vec<ConnId> {
         let fits = |conn: &KnownConn| conn.side == side && conn.phase == phase;
         self.conns.iter().filter(|(_, conn)| fits(conn)).map(|(id, _)| *id).collect()
     }
 
     /// Sessions of a side that have not ended.
     #[must_use]
-    pub fn running(&self, side: Side) -> Vec<(ConnId, SessionId, Stage)> {
+    pub(super) fn running(&self, side: Side) -> Vec<(ConnId, SessionId, Stage)> {
         let conns = self.conns.iter().filter(|(_, conn)| conn.side == side);
         conns
             .flat_map(|(id, conn)| conn.running().map(|(session, stage)| (*id, session, stage)))
@@ -165,11 +181,12 @@ fn answered(conn: &mut KnownConn, request: RequestId) {
 }
 
 fn on_media(conn: &mut KnownConn, id: SessionId, event: &Media) {
-    let fresh = || KnownSession { stage: Stage::Asked, live: false };
+    let fresh = || KnownSession::new(false);
     let session = conn.sessions.entry(id).or_insert_with(fresh);
     match event {
         Media::Opened(grant) => {
             session.live = grant.pause == PausePolicy::Live;
+            session.timeout = grant.timeout;
             if session.stage == Stage::Asked {
                 session.stage = Stage::Open;
             }

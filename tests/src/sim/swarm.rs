@@ -1,6 +1,8 @@
 //! What one simulated world is like: every option is drawn from the seed, so that runs differ in
 //! what they do and not only in when.
 
+mod show;
+
 use std::time::Duration;
 
 use anabranch_core::config::{Config, MediaPolicy, Pacing, Retry};
@@ -9,6 +11,7 @@ use anabranch_core::{Instant, Seed};
 
 use super::draw::Draw;
 use crate::content::Clip;
+use crate::disk::DiskConfig;
 use crate::link::{Burst, LinkConfig, Ratio};
 use crate::network::{Filtering, Mapping, NatConfig};
 use crate::stack::{Kind, Knobs};
@@ -55,6 +58,8 @@ pub struct Swarm {
     pub client: Config,
     /// Settings of the transport.
     pub stack: Knobs,
+    /// The clients' disks. `None`: they keep nothing.
+    pub disk: Option<DiskConfig>,
     /// What every endpoint records. What was recorded has to replay.
     pub record: Option<Contents>,
 }
@@ -147,6 +152,7 @@ impl Swarm {
             server,
             client,
             stack,
+            disk: disk(&mut draw),
             record: draw.percent(30).then(Contents::default),
         }
     }
@@ -196,6 +202,18 @@ fn nat(draw: &mut Draw, server: bool) -> Option<NatConfig> {
         timeout: draw.pick(&[None, None, Some(30), Some(120)]).map(Duration::from_secs),
     };
     behind.then_some(style)
+}
+
+fn disk(draw: &mut Draw) -> Option<DiskConfig> {
+    let kind = draw.index(4);
+    let failing = draw.pick(&[1, 5, 20]);
+    let capacity = draw.pick(&[1 << 30, 400_000]);
+    let latency = Duration::from_micros(draw.pick(&[50, 2_000, 100_000]));
+    match kind {
+        0 | 1 => None,
+        2 => Some(DiskConfig { capacity, latency, ..DiskConfig::default() }),
+        _ => Some(DiskConfig { capacity, latency, ..DiskConfig::failing(failing) }),
+    }
 }
 
 fn clips(draw: &mut Draw) -> Vec<Clip> {

@@ -12,7 +12,7 @@ const KEPT: usize = 60;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(super) enum Step {
     /// A host sent a datagram of so many bytes.
     Sent(HostId, Path, usize),
     /// A datagram reached a host.
@@ -29,15 +29,15 @@ pub enum Step {
 
 /// The last steps.
 #[derive(Debug, Default)]
-pub struct Trail {
+pub(super) struct Trail {
     steps: VecDeque<(Instant, Step)>,
     /// Print each step as it comes.
-    pub loud: bool,
+    pub(super) loud: bool,
 }
 
 impl Trail {
     /// One more step.
-    pub fn push(&mut self, now: Instant, step: Step) {
+    pub(super) fn push(&mut self, now: Instant, step: Step) {
         if self.loud {
             eprintln!("{}", Line(now, &step));
         }

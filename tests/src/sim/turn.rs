@@ -1,9 +1,8 @@
 //! Moves time from one thing that happens to the next.
 
-use std::time::Duration;
-
 use anabranch_core::{ConnId, Event, Instant};
 
+use super::saver::Saver;
 use super::trail::Step as Trace;
 use super::world::{HostId, Inside, Plan, World};
 use crate::pair::host::{Outgoing, Step};
@@ -36,17 +35,14 @@ impl World {
         true
     }
 
-    /// Runs for this long.
-    pub(super) fn run_for(&mut self, time: Duration) {
-        let end = self.now + time;
-        self.run_until(end, |_| false);
-    }
-
     /// When something happens next.
     fn next_time(&self) -> Option<Instant> {
         let hosts = self.hosts.iter().map(|host| match &host.inside {
             Inside::Nothing => None,
-            Inside::Process(process) => process.next(),
+            Inside::Process(process) => {
+                let disk = host.saver.as_ref().and_then(Saver::next);
+                [process.next(), disk].into_iter().flatten().min()
+            }
             Inside::Rogue(rogue) => rogue.deadline(),
         });
         let rest = [self.network.next_time(), self.held.next(), self.agenda.next()];
@@ -78,6 +74,10 @@ impl World {
             self.expire(host);
         }
         self.settle();
+        let running = self.hosts.iter_mut().filter(|host| !matches!(host.inside, Inside::Nothing));
+        for saver in running.filter_map(|host| host.saver.as_mut()) {
+            saver.turn(now);
+        }
         while let Some(plan) = self.agenda.take(now) {
             match plan {
                 Plan::Act(host) => self.act(host),

@@ -1,10 +1,20 @@
 //! What may not happen between honest hosts, whatever the network does to them.
 
-use anabranch_core::media::{EndReason, Event as Media};
+use std::time::Duration;
+
+use anabranch_core::media::{EndReason, Ended, Event as Media};
 use anabranch_core::{Code, ConnId, Event, Lost, SessionId, Side, Why, limits};
 
 use super::workload::tag;
 use super::world::{HostId, World};
+use crate::oracle::Key;
+use crate::stack::Kind;
+
+/// A session of a host.
+type Name = (HostId, Key);
+
+/// What a session may take for silence of the time of faults.
+const GRACE: Duration = Duration::from_secs(5);
 
 impl World {
     /// The endpoint of a host tells this; its application does not know yet.
@@ -26,6 +36,15 @@ impl World {
     fn is_honest(&mut self, host: HostId, conn: ConnId) -> bool {
         let remote = self.hosts[host].process().and_then(|p| p.known.conn(conn).remote);
         remote.is_some_and(|remote| self.honest(remote).is_some())
+    }
+
+    /// Whether quiche may have lost its way on a connection that has moved more than once. Then it
+    /// may fail to send (`InvalidState`, when an id of the path in use was retired), or never send
+    /// again what was in flight on a path that nothing was ever heard on; what is promised
+    /// then is that the session's or the connection's timeout ends it.
+    fn is_restless(&mut self, host: HostId, conn: ConnId) -> bool {
+        let known = self.hosts[host].process().map(|process| process.known.conn(conn).moves);
+        self.swarm.transport == Kind::Quic && known.is_some_and(|moves| moves > 1)
     }
 
     fn judge_close(&mut self, host: HostId, conn: ConnId, why: &Why) {
@@ -64,6 +83,8 @@ impl World {
             }
             // A close while the handshake is under way (RFC 9000 section 10.2.3).
             Why::Lost(Lost::Transport { code: 0x0c, by_peer: true }) => {}
+            Why::Lost(Lost::Transport { code: 1, by_peer: false })
+                if self.is_restless(host, conn) => {}
             Why::Lost(lost) => {
                 assert!(!honest, "{host} {conn}: lost between honest hosts: {lost:?}");
             }
@@ -88,19 +109,45 @@ impl World {
             }
             Media::Resumed { .. } => self.ends.resumed(name),
             Media::Ended(ended) => {
-                match process.known.conn(conn).side {
+                let side = process.known.conn(conn).side;
+                match side {
                     Side::Server => self.ends.sent(name, ended.bytes),
                     Side::Client => self.ends.pulled(name, ended.bytes),
                 }
-                let fair = !matches!(
-                    ended.reason,
-                    EndReason::Violation(_)
-                        | EndReason::Reset(Code::Violation | Code::Internal | Code::UnknownStream)
-                );
-                assert!(fair || !honest, "{host} {conn} {session}: {ended:?} between honest hosts");
+                self.judge_end(name, *ended, honest);
+                if let (Side::Client, Some(saver)) = (side, &mut self.hosts[host].saver) {
+                    saver.received(name.1, ended.bytes);
+                    saver.ended(name.1);
+                }
             }
             Media::Refused(_) | Media::Readable | Media::Wanted { .. } => {}
         }
+    }
+
+    /// A session has ended, which it may have done for few reasons.
+    fn judge_end(&mut self, (host, (conn, session)): Name, ended: Ended, honest: bool) {
+        if !honest {
+            return;
+        }
+        let fair = !matches!(
+            ended.reason,
+            EndReason::Violation(_)
+                | EndReason::Reset(Code::Violation | Code::Internal | Code::UnknownStream)
+        );
+        assert!(fair, "{host} {conn} {session}: {ended:?} between honest hosts");
+        let restless = self.is_restless(host, conn);
+        let Some(process) = self.hosts[host].process() else { return };
+        let known = process.known.conn(conn);
+        // A server says the end first, and waits as long again for that to be taken.
+        let rounds = if known.side == Side::Server { 2 } else { 1 };
+        let session_known = known.sessions.get(&session);
+        let timeout = session_known.map_or(limits::DEFAULT_SESSION_TIMEOUT, |known| known.timeout);
+        let silence = Duration::from_secs(timeout.into()) * rounds + GRACE;
+        let healthy = self.swarm.heal_at() + silence;
+        assert!(
+            ended.reason != EndReason::Timeout || restless || self.now < healthy,
+            "liveness: {host} {conn} {session}: {ended:?}, and all is well"
+        );
     }
 
     /// A host has done all it can do now: both ends of its sessions are compared, and nothing is
@@ -123,6 +170,11 @@ impl World {
         let most = endpoint.connections() * limits::MAX_SESSIONS;
         assert!(seen.len() <= most, "memory: {} sessions", seen.len());
         for (side, key, bytes) in seen {
+            if let (Side::Client, Some(bytes), Some(saver)) =
+                (side, bytes, &mut self.hosts[host].saver)
+            {
+                saver.received(key, bytes);
+            }
             match (side, bytes) {
                 (Side::Server, Some(bytes)) => self.ends.sent((host, key), bytes),
                 (Side::Client, Some(bytes)) => self.ends.pulled((host, key), bytes),

@@ -11,12 +11,14 @@ use bytes::Bytes;
 use super::agenda::Agenda;
 use super::draw::Draw;
 use super::process::Process;
+use super::saver::Saver;
 use super::swarm::Swarm;
 use super::trail::{Step, Trail};
 use crate::apps::{ServerApp, Supply};
 use crate::cert::{self, Identity};
+use crate::disk::Disk;
 use crate::link::LinkConfig;
-use crate::network::{LinkId, NatConfig, NatId, Network};
+use crate::network::{Fates, LinkId, NatConfig, NatId, Network};
 use crate::oracle::Ends;
 use crate::pair::host::{Node, Outgoing};
 use crate::pair::substream;
@@ -27,7 +29,7 @@ use crate::virtual_clock::{START, Virtual};
 use crate::{content, network, stack};
 
 /// A host's number: servers first, then clients, then those who mean ill.
-pub type HostId = usize;
+pub(super) type HostId = usize;
 
 /// Hosts of people who mean ill.
 pub(super) const ROGUES: usize = 2;
@@ -65,6 +67,8 @@ pub(super) struct Host {
     pub(super) inside: Inside,
     /// How often a process was started.
     pub(super) starts: u64,
+    /// What its application keeps.
+    pub(super) saver: Option<Saver>,
     /// The newest ticket for each server, as a client would keep it on a disk.
     pub(super) tickets: BTreeMap<HostId, Bytes>,
 }
@@ -190,6 +194,12 @@ impl World {
         &self.tally
     }
 
+    /// What became of every datagram.
+    #[must_use]
+    pub fn fates(&self) -> Fates {
+        self.network.fates()
+    }
+
     /// The last steps, as text.
     #[must_use]
     pub fn last_steps(&self) -> String {
@@ -218,6 +228,12 @@ impl World {
             None => self.network.add_host(&[home.ip()]),
         };
         let plain = (LinkConfig::default(), LinkConfig::default());
+        let disk = self
+            .swarm
+            .disk
+            .clone()
+            .filter(|_| role == Role::Client)
+            .map(|config| Disk::new(config, self.seed.stream(&format!("disk {host}"))));
         let (up, down) = self.swarm.access.get(host).unwrap_or(&plain).clone();
         self.hosts.push(Host {
             role,
@@ -229,6 +245,7 @@ impl World {
             draw: Draw::new(self.seed.stream(&format!("host {host}"))),
             inside: Inside::Nothing,
             starts: 0,
+            saver: disk.map(Saver::new),
             tickets: BTreeMap::new(),
         });
         if role != Role::Rogue {

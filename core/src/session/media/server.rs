@@ -24,6 +24,7 @@ use crate::error::Misuse;
 use crate::event::Dialect;
 use crate::id::{SessionId, StreamId};
 use crate::machine::{Machine, Step};
+use crate::planted::{self, Bug};
 use crate::session::Cx;
 use crate::time::{Deadline, Instant, Reason};
 use crate::trace::Story;
@@ -300,13 +301,21 @@ impl Server {
                 self.end(cx, self.reason.unwrap_or(EndReason::Peer));
                 return self.drain_reader(cx);
             }
-            if !self.outbox.is_empty() || self.state != State::Streaming || !self.queue_next(cx) {
+            if !self.outbox.is_empty() || !self.may_send() || !self.queue_next(cx) {
                 break;
             }
         }
         if self.state != State::Paused {
             self.ask(cx);
         }
+    }
+
+    /// Whether chunks may leave.
+    fn may_send(&self) -> bool {
+        let leaks = planted::is(Bug::PauseLeaks)
+            && self.state == State::Paused
+            && self.play.as_ref().is_some_and(Play::has_chunk);
+        self.state == State::Streaming || leaks
     }
 
     /// Queues the next chunk, or the end. False: nothing to send now.
@@ -317,6 +326,9 @@ impl Server {
                 let session = u32::try_from(self.stream.0 / 4).unwrap_or(0).saturating_add(1);
                 self.last_chunk = head.len;
                 self.outbox.push_chunk(&head.encode(session), payload.into_iter());
+                if self.state == State::Paused {
+                    play.source.rest();
+                }
                 self.prod.restart(cx.now);
             }
             Next::Wait => return false,

@@ -2,7 +2,6 @@
 //! not keep to the protocol.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use anabranch_core::id::Dir;
 use anabranch_core::transport::{Offered, Target, Trust};
@@ -12,7 +11,7 @@ use anabranch_core::{Code, Path, limits};
 use super::Mend;
 use crate::rogue::Rogue;
 use crate::sim::draw::Draw;
-use crate::sim::world::{HostId, Inside, Role, World};
+use crate::sim::world::{Host, HostId, Inside, Role, World};
 use crate::stack;
 
 impl World {
@@ -92,8 +91,6 @@ impl World {
         self.count("rogue acts");
     }
 }
-
-use crate::sim::world::Host;
 
 /// What becomes of a datagram in the hands of somebody who means ill.
 fn damage(draw: &mut Draw, bytes: &mut Vec<u8>) -> &'static str {
@@ -176,6 +173,3 @@ fn pdu(draw: &mut Draw) -> Vec<u8> {
     out.extend(body);
     out
 }
-
-/// How long a rogue that has gone is remembered by a server, at most.
-pub(in crate::sim) const FORGOTTEN_AFTER: Duration = Duration::from_secs(40);

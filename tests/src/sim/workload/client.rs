@@ -11,6 +11,7 @@ use super::request;
 use crate::content::Clip;
 use crate::pair::named;
 use crate::sim::known::{KnownSession, Phase, Stage};
+use crate::sim::saver::Saver;
 use crate::sim::trail::Step;
 use crate::sim::world::{HostId, Role, World};
 use crate::stack::Kind;
@@ -163,7 +164,12 @@ impl World {
 
     fn open_on(&mut self, host: HostId, id: ConnId) {
         self.next_tag += 1;
-        let asked = request::draw(&mut self.hosts[host].draw, &self.swarm, self.next_tag);
+        let mut asked = request::draw(&mut self.hosts[host].draw, &self.swarm, self.next_tag);
+        let unfinished = self.hosts[host].saver.as_ref().and_then(Saver::unfinished);
+        if let Some((clip, from)) = unfinished.filter(|_| self.hosts[host].draw.percent(60)) {
+            self.count("go on where a dead process was");
+            asked = request::rest(clip, from, self.next_tag);
+        }
         let full = |limit, what| Some(Misuse::TooMuch { what, limit });
         // How many the peer allows is its own affair.
         let mut allowed = vec![full(16, "sessions"), full(0, "streams for the peer")];
@@ -173,6 +179,11 @@ impl World {
         let request = asked.request;
         let opened = self.command(host, "open", id, &allowed, |conn| conn.open_media(request));
         let Some(session) = opened else { return };
+        if let (Some(clip), Some(from), Some(saver)) =
+            (&asked.clip, asked.keep_from, &mut self.hosts[host].saver)
+        {
+            saver.keep(self.now, (id, session), clip, from);
+        }
         let clip = asked.clip.unwrap_or_else(|| Clip::new("", 0, 0));
         self.opened(host, (id, session), clip, start, live);
     }
@@ -317,6 +328,8 @@ impl World {
                 Err(Misuse::WrongState { command: "rebind", .. }) => Ok(()),
                 answer => answer,
             });
+            let process = self.hosts[host].process().expect("a process");
+            process.known.conn(id).moves += 1;
         }
     }
 
@@ -367,8 +380,7 @@ impl World {
             playback.may_be_cut = true;
             playback.asked = start;
         }
-        let known = KnownSession { stage: Stage::Asked, live };
-        process.known.conn(id).sessions.insert(session, known);
+        process.known.conn(id).sessions.insert(session, KnownSession::new(live));
         session
     }
 }

@@ -16,8 +16,8 @@ pub(super) struct Asked {
     pub(super) request: Request,
     /// The clip that will play, if any does.
     pub(super) clip: Option<Clip>,
-    /// The bitrate that names the session at both ends.
-    pub(super) tag: u32,
+    /// From which byte of the clip on it can be kept as a file, if it can.
+    pub(super) keep_from: Option<u64>,
     /// What asking for it answers.
     pub(super) misuse: Option<Misuse>,
 }
@@ -47,13 +47,31 @@ pub(super) fn draw(draw: &mut Draw, swarm: &Swarm, number: u32) -> Asked {
             ..Request::default()
         },
         clip: Some(clip),
-        tag,
+        keep_from: None,
         misuse: None,
     };
+    let whole = asked.request.start == Start::Beginning;
+    asked.keep_from = (whole && asked.request.pause == PausePolicy::Hold).then_some(0);
     if draw.percent(15) {
         spoil(draw, &mut asked);
     }
     asked
+}
+
+/// The rest of a clip.
+pub(super) fn rest(clip: Clip, from: u64, number: u32) -> Asked {
+    Asked {
+        request: Request {
+            name: Some(clip.name.clone()),
+            bitrates: vec![FIRST_TAG + 8 * number + 1],
+            pace: Pace::Unpaced,
+            start: Start::Byte(from),
+            ..Request::default()
+        },
+        clip: Some(clip),
+        keep_from: Some(from),
+        misuse: None,
+    }
 }
 
 fn start(draw: &mut Draw, clip: &Clip) -> Start {
@@ -69,6 +87,7 @@ fn start(draw: &mut Draw, clip: &Clip) -> Start {
 
 /// Makes a request odd in one way.
 fn spoil(draw: &mut Draw, asked: &mut Asked) {
+    asked.keep_from = None;
     let request = &mut asked.request;
     let too_much = |what, limit| Some(Misuse::TooMuch { what, limit });
     match draw.index(7) {

@@ -62,6 +62,11 @@ impl Play {
         }
     }
 
+    /// Whether all of the next chunk is here.
+    pub(super) fn has_chunk(&self) -> bool {
+        matches!(self.source.ready(), Ready::Chunk(_))
+    }
+
     /// The next thing to send at `now`. A chunk that is given out counts as sent.
     pub(super) fn next(&mut self, now: Instant) -> Next {
         let len = match self.source.ready() {

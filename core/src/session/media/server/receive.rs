@@ -6,6 +6,7 @@ use super::play::Play;
 use super::{Input, Server, State};
 use crate::error::Violation;
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::session::Cx;
 use crate::session::media::pdu::{Kind, OpenStream, Pdu};
 use crate::session::media::reader::Item;
@@ -85,7 +86,8 @@ impl Server {
             self.paused_at = Some(cx.now);
             self.prod.restart(cx.now);
             // A pause may be long, and there may be many: they hold no media.
-            if let Some(play) = &mut self.play {
+            let leaks = planted::is(Bug::PauseLeaks) && !self.outbox.is_empty();
+            if let Some(play) = self.play.as_mut().filter(|_| !leaks) {
                 play.source.rest();
             }
             cx.events.push_back(crate::Event::Media(self.id, Event::Paused));
