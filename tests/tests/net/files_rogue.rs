@@ -9,7 +9,7 @@ use anabranch_core::transport::Offered;
 use anabranch_core::wire::varint;
 use anabranch_core::{Code, Violation, limits};
 use anabranch_tests::apps::{FilesApp, Source};
-use anabranch_tests::pair::{Options, Pair};
+use anabranch_tests::pair::Pair;
 
 
 use super::files::{PIECE, SECONDS};

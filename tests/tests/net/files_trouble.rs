@@ -6,7 +6,7 @@ use anabranch_core::files::{End, Event};
 use anabranch_core::{Code, Files, limits};
 use anabranch_tests::apps::{FilesApp, Source};
 use anabranch_tests::oracle::{Key, Who};
-use anabranch_tests::pair::{Options, Pair};
+use anabranch_tests::pair::Pair;
 
 
 use super::files::{CLIENT, PIECE, SECONDS, pushing, sending, server_key};
