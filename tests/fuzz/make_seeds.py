@@ -135,6 +135,37 @@ def frame(kind, *numbers, data=b""):
 
 ID = bytes([8]) + bytes(range(8)) + bytes(range(16))
 
+# Messages of a file control stream (docs/protocol.md, section 10).
+TOKEN, HASH = bytes(range(16)), bytes(range(32))
+
+
+def file_message(kind, *fields):
+    """Its type and its fields, numbers and bytes."""
+    return varint(kind) + prefixed(b"".join(f if isinstance(f, bytes) else varint(f) for f in fields))
+
+
+def file_entry(name, size, more=b""):
+    return prefixed(varint(0) + prefixed(name) + varint(size + 1) + varint(1 << 20) + more)
+
+
+FILE_OFFER = file_message(0, TOKEN, 3, 1_000_001, tlv(1, b"photos") + tlv(2, b"in/box"))
+FILE_TIME = tlv(1, varint(0o644)) + tlv(2, bytes(12)) + tlv(3, HASH) + tlv(4, b"\1")
+FILE_ENTRIES = file_message(3, 0, 1, 2, file_entry(b"a/b", 70_000, FILE_TIME), file_entry(b"pipe", -1))
+FILE_TAKE = file_message(4, 0, 0, 1, 0, 5, HASH) + file_message(4, 1, 1)
+
+
+def says(stream, *messages):
+    """Step 0 of the target `files` (tests/src/fuzz/files.rs): up to three messages, four bytes each."""
+    return bytes([0, stream, len(messages) - 1]) + b"".join(bytes(m) for m in messages)
+
+
+def sends_block(stream, file, piece, size):
+    return bytes([3, stream, file, piece, size])
+
+
+# Kinds of messages as that target numbers them: the type, and three numbers.
+F_OFFER, F_REQUEST, F_DONE = (0, 0, 0, 0), (1, 255, 0, 0), (16, 0, 0, 0)
+
 SEEDS = {
     "varint": {
         "lengths": varint(37) + varint(15_293) + varint(494_878_333) + varint(151_288_809_941_952_652),
@@ -154,6 +185,33 @@ SEEDS = {
         "ping": HELLO + PING + PONG,
         "list": HELLO + LIST + LISTING,
         "rest": UNKNOWN + GOAWAY,
+    },
+    "file_messages": {
+        "offer": FILE_OFFER + FILE_ENTRIES + file_message(8, 0, 70_000, HASH) + file_message(16, 2, HASH),
+        "request": file_message(1, TOKEN, 1 << 20, 1, prefixed(b"a")) + FILE_TAKE + file_message(5, 0, 0, 1),
+        "stored": file_message(6, 9, 1, 0, 3, 4) + file_message(7, 0, 3) + file_message(9, 1, 0, 2),
+        "trouble": file_message(10, 0, 35, tlv(1, b"full")) + file_message(11) + file_message(12) + file_message(15, 8),
+        "rest": file_message(2, 70_000) + file_message(13, 9) + file_message(14, 9) + file_message(17, HASH),
+        "list": file_message(32, 0, prefixed(b"d"), prefixed(b""), 9) + file_message(33, 1, 0, 1, file_entry(b"x", 1)),
+        "orders": file_message(32, 3, TOKEN, 1) + file_message(32, 2, prefixed(TOKEN), 4) + file_message(33, 4),
+        "head": varint(3) + varint(70) + varint(65_536) + HASH,
+    },
+    "files": {
+        # Setup: side (1: client), room (2), recorded (4), with payload (8), lazy (16).
+        "nothing": b"\0" + says(0, F_OFFER) + says(0, (3, 0, 128, 0), F_DONE) + b"\5\0\0",
+        "pushed": b"\4"
+        + says(0, F_OFFER)
+        + says(0, (3, 0, 128, 3))
+        + sends_block(0, 0, 0, 5)
+        + sends_block(0, 1, 0, 6)
+        + sends_block(0, 2, 0, 6)
+        + sends_block(0, 2, 1, 1)
+        + says(0, (8, 0, 2, 0), (8, 1, 3, 0), (8, 2, 4, 0)),
+        "wrong": b"\0" + says(0, F_OFFER) + says(0, (3, 0, 132, 1)) + sends_block(0, 0, 1, 1) + sends_block(0, 0, 0, 7) * 3,
+        "pulled": b"\1" + says(0, F_REQUEST) + says(0, (4, 0, 0, 0), (4, 1, 0, 0), (4, 2, 0, 0)) + says(0, (6, 1, 0, 1), (9, 0, 0, 2)),
+        "lazy": b"\x15" + says(0, F_REQUEST) + b"\x09\0" * 9 + says(0, (4, 2, 0, 3)) + b"\x09\0" * 9 + says(0, (7, 2, 0, 0)) + b"\x09\0" * 9,
+        "offers": b"\0\7\0" + b"\x08\0\0\0" + says(2, (2, 255, 0, 0)) + b"\x08\0\0\1" + says(2, (4, 1, 0, 0)) + b"\x08\0\1\3",
+        "asks": b"\0\7\2" + says(2, (19, 0, 0, 0)) + says(0, (18, 0, 0, 0)) + b"\7\1" + says(2, F_OFFER),
     },
     "dquic_frames": {
         "data": frame(0x02, 1_000, 70, 2, 3, 0, 0, 5, 100)

@@ -12,6 +12,8 @@ mod codecs;
 mod datagrams;
 #[path = "fuzz/fake.rs"]
 mod fake;
+#[path = "fuzz/files.rs"]
+mod files;
 #[path = "fuzz/input.rs"]
 mod input;
 #[path = "fuzz/streams.rs"]
@@ -20,8 +22,9 @@ mod streams;
 mod traces;
 
 pub use classic_dquic::classic_dquic;
-pub use codecs::{control, dquic_frames, dquic_packet, media_pdu, varint};
+pub use codecs::{control, dquic_frames, dquic_packet, file_messages, media_pdu, varint};
 pub use datagrams::{datagrams, dquic_datagrams};
+pub use files::files;
 pub use streams::{replays, streams};
 pub use traces::traces;
 
@@ -29,13 +32,15 @@ pub use traces::traces;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     ("varint", varint),
     ("media_pdu", media_pdu),
     ("control", control),
+    ("file_messages", file_messages),
     ("dquic_frames", dquic_frames),
     ("streams", streams),
     ("replays", replays),
+    ("files", files),
     ("traces", traces),
     ("datagrams", datagrams),
     ("dquic_packet", dquic_packet),

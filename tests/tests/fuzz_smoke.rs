@@ -106,6 +106,16 @@ fn mutated_control_messages() {
 }
 
 #[test]
+fn mutated_file_messages() {
+    smoke("file_messages", 100_000);
+}
+
+#[test]
+fn mutated_file_transfers() {
+    smoke("files", 4_000);
+}
+
+#[test]
 fn mutated_frames_of_dquic() {
     smoke("dquic_frames", 100_000);
 }

@@ -1,6 +1,9 @@
 //! Every codec: what it accepts it can write again, and reads back as the same.
 
 use anabranch_core::conn::control::message::{Message, Parsed};
+use anabranch_core::files::block::{Head, MAX_HEAD};
+use anabranch_core::files::message::{Message as FileMessage, Parsed as FileParsed};
+use anabranch_core::files::name;
 use anabranch_core::limits;
 use anabranch_core::session::media::pdu::{CHUNK_HEAD, ChunkHead, HEADER, Header, Kind, Pdu};
 use anabranch_core::transport::dquic::frame::{Frame, Frames};
@@ -105,6 +108,30 @@ pub fn control(data: &[u8]) {
         };
         assert!((1..=rest.len()).contains(&len), "a message of {len} bytes in {}", rest.len());
         rest = &rest[len..];
+    }
+}
+
+/// Messages of a file control stream, one after the other, and heads of blocks.
+pub fn file_messages(data: &[u8]) {
+    let mut rest = data;
+    while let Ok(FileParsed::Message(_, len) | FileParsed::Skip(len)) = FileMessage::parse(rest) {
+        if let Ok(FileParsed::Message(message, _)) = FileMessage::parse(rest) {
+            let out = message.encode();
+            let again = FileMessage::parse(&out);
+            assert_eq!(again, Ok(FileParsed::Message(message, out.len())));
+        }
+        assert!((1..=rest.len()).contains(&len), "a message of {len} bytes in {}", rest.len());
+        rest = &rest[len..];
+    }
+    if let Ok(Ok(head)) = Head::parse(data) {
+        let mut out = Vec::new();
+        head.encode(&mut out);
+        assert!(out.len() <= MAX_HEAD);
+        assert_eq!(Head::parse(&out), Ok(Ok(head)));
+    }
+    if let Ok(name) = std::str::from_utf8(data) {
+        let safe = name::make_safe(name);
+        assert_eq!(name::check_portable(&safe), Ok(()), "{name:?} became {safe:?}");
     }
 }
 

@@ -23,12 +23,13 @@ const MAX_OUTPUTS: usize = 4 * limits::MAX_EVENTS_QUEUED;
 /// Deadlines that fall due without time going on: more means that a driver would spin.
 const MAX_DUE: usize = 64;
 
-struct Run {
-    endpoint: Endpoint,
-    recorder: Option<Recorder>,
-    world: Shared,
-    now: Instant,
-    conn: Option<ConnId>,
+pub(super) struct Run {
+    pub(super) side: Side,
+    pub(super) endpoint: Endpoint,
+    pub(super) recorder: Option<Recorder>,
+    pub(super) world: Shared,
+    pub(super) now: Instant,
+    pub(super) conn: Option<ConnId>,
     sessions: Vec<SessionId>,
     wanted: Vec<(SessionId, u64, usize)>,
     reads: bool,
@@ -44,7 +45,11 @@ pub fn streams(data: &[u8]) {
 pub fn replays(data: &[u8]) {
     let payload = data.first().is_some_and(|setup| setup & 16 != 0);
     let contents = Contents { transport: true, payload, datagrams: false };
-    let Some(recorder) = play(data, Some(contents)) else { return };
+    play(data, Some(contents)).iter().for_each(replayed);
+}
+
+/// What was recorded is replayed, and is the same.
+pub(super) fn replayed(recorder: &Recorder) {
     let mut trace = Vec::new();
     recorder.finish();
     recorder.take(&mut trace);
@@ -101,7 +106,12 @@ impl Run {
         Self::recorded(side, dialect, room, None)
     }
 
-    fn recorded(side: Side, dialect: Dialect, room: usize, record: Option<Contents>) -> Self {
+    pub(super) fn recorded(
+        side: Side,
+        dialect: Dialect,
+        room: usize,
+        record: Option<Contents>,
+    ) -> Self {
         let world = world(side, dialect, room);
         let stack = Box::new(FakeStack(world.clone()));
         let (mut endpoint, recorder) = endpoint(stack, side, record);
@@ -120,10 +130,21 @@ impl Run {
         let out = vec![0; limits::MAX_SEGMENTED];
         let now = Instant::from_nanos(1_000_000_000_000);
         let (sessions, wanted) = (Vec::new(), Vec::new());
-        Self { endpoint, recorder, world, now, conn: None, sessions, wanted, reads: true, out }
+        Self {
+            side,
+            endpoint,
+            recorder,
+            world,
+            now,
+            conn: None,
+            sessions,
+            wanted,
+            reads: true,
+            out,
+        }
     }
 
-    fn start(&mut self, side: Side) {
+    pub(super) fn start(&mut self, side: Side) {
         match side {
             Side::Server => self.endpoint.listen(true),
             Side::Client => {
@@ -144,7 +165,7 @@ impl Run {
     }
 
     /// A datagram: the endpoint looks at what the transport has to say.
-    fn knock(&mut self) {
+    pub(super) fn knock(&mut self) {
         let mut datagram = [0xc0; limits::MIN_INITIAL_DATAGRAM];
         self.endpoint.handle_datagram(self.now, path(), None, &mut datagram);
     }
@@ -267,8 +288,13 @@ impl Run {
 
     /// Drains the endpoint as a driver does, and checks that the drain ends.
     fn settle(&mut self) {
+        self.settle_with(&mut |_, _| {});
+    }
+
+    /// The same, with another application beside this one.
+    pub(super) fn settle_with(&mut self, app: &mut dyn FnMut(&mut Self, &Event)) {
         for _ in 0..MAX_DUE {
-            let deadline = self.drain();
+            let deadline = self.drain(app);
             match deadline {
                 Some(at) if at <= self.now => self.endpoint.handle_timeout(self.now),
                 _ => return,
@@ -277,11 +303,14 @@ impl Run {
         panic!("{MAX_DUE} deadlines were due without time going on: a driver would spin");
     }
 
-    fn drain(&mut self) -> Option<Instant> {
+    fn drain(&mut self, app: &mut dyn FnMut(&mut Self, &Event)) -> Option<Instant> {
         for _ in 0..MAX_OUTPUTS {
             match self.endpoint.poll_output(&mut self.out) {
                 Output::Wait(deadline) => return deadline.map(|deadline| deadline.at),
-                Output::Event(conn, event) => self.on_event(conn, event),
+                Output::Event(conn, event) => {
+                    app(self, &event);
+                    self.on_event(conn, event);
+                }
                 Output::Transmit(sent) => panic!("a datagram out of nowhere: {sent:?}"),
             }
         }
@@ -323,7 +352,7 @@ impl Run {
     }
 
     /// Whatever has happened, closing works, and leaves nothing.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         self.endpoint.close_all(self.now);
         self.settle();
         self.knock();

@@ -364,6 +364,50 @@ fn pieces_are_sent_only_so_far_ahead_of_their_acknowledgement() {
 }
 
 #[test]
+fn so_many_pieces_may_wait_to_be_stored() {
+    let mut pair = rogue();
+    pair.server_files.habits.store_delay = SECONDS(1_000);
+    let id = say(&mut pair, &[offer()]);
+    // Last pieces are small: many of them fit a window.
+    let count = u32::try_from(limits::MAX_OPEN_ENTRIES).unwrap();
+    for first in (0..count).step_by(128) {
+        let entries = (first..first + 128).map(|n| entry(&format!("{n}"), PIECE + 1)).collect();
+        pair.rogues[0].write(id, &page(first, first + 128 == count, entries).encode(), false);
+    }
+    pair.run_for(SECONDS(1));
+    let mut stream = Vec::new();
+    varint::put(&mut stream, 4);
+    varint::put(&mut stream, id.0);
+    for file in 0..count {
+        Head { file, piece: 1, len: 1, hash: hash::piece(&[0]) }.encode(&mut stream);
+        stream.push(0);
+    }
+    let data = pair.rogues[0].open(Dir::Uni, &stream, false);
+    pair.run_for(SECONDS(1));
+    assert!(pair.server_files.ended.is_empty(), "{:?}", pair.server_files.ended);
+    let bytes = vec![0; 64 << 10];
+    let mut one = Vec::new();
+    Head { file: 0, piece: 0, len: 64 << 10, hash: hash::piece(&bytes) }.encode(&mut one);
+    pair.rogues[0].write(data, &[one, bytes].concat(), false);
+    let how = ends(&mut pair, "one piece more");
+    assert_eq!(how, End::Violation(Violation::FileLimit("pieces that are not stored")));
+}
+
+#[test]
+fn so_many_streams_in_one_direction_are_open_at_once() {
+    let mut pair = rogue();
+    let mut opened = 0;
+    while let Some(id) = pair.rogues[0].transport.open(Dir::Uni) {
+        pair.rogues[0].write(id, &[0xc0, 0], false);
+        opened += 1;
+    }
+    assert_eq!(opened, limits::MAX_PEER_UNI_STREAMS);
+    // Those that are refused make room for others.
+    pair.run_for(SECONDS(1));
+    assert_eq!(pair.rogues[0].down, None);
+}
+
+#[test]
 fn hostile_names_are_given_up_one_by_one() {
     let names =
         ["../../etc/passwd", "/etc/passwd", "a/../b", "", "nul", "a\\b", "ok", "x\u{202e}y"];

@@ -167,6 +167,18 @@ impl Receiver {
         advance(&mut self.state, input)
     }
 
+    /// As if so many entries had been dealt with.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, entries: u32) {
+        self.next_file = entries;
+    }
+
+    /// Another message would be read.
+    #[cfg(test)]
+    pub(super) fn is_listening(&self, cx: &Cx<'_>) -> bool {
+        self.line.has_room(cx)
+    }
+
     fn is_going(&self) -> bool {
         matches!(self.state, State::Receiving | State::Paused)
     }

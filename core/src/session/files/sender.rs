@@ -196,6 +196,12 @@ impl Sender {
         advance(&mut self.state, input)
     }
 
+    /// As if so many entries had been dealt with.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, entries: u32) {
+        self.next_file = entries;
+    }
+
     fn is_going(&self) -> bool {
         matches!(self.state, State::Sending | State::Paused)
     }

@@ -7,7 +7,7 @@ use super::{
 use crate::session::files::message::Verdict;
 
 impl Sender {
-    pub(super) fn on_word(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Violation> {
+    pub(crate) fn on_word(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Violation> {
         let out_of_place = Violation::FileOrder(message.kind());
         match message {
             Message::Accept { window } => {
