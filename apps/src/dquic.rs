@@ -1,4 +1,4 @@
-//! `anabranch dquic`: files over classic DQUIC.
+//! `anabranch dquic`: files over DQUIC, classic and extended.
 
 mod files;
 mod progress;
@@ -12,7 +12,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anabranch_core::Seed;
+use anabranch_core::transport::dquic::DquicConfig;
 use anabranch_core::transport::dquic::classic::{Config, Endpoint};
+use anabranch_core::transport::dquic::plain::Plain as Streams;
 use anabranch_driver::dquic::Runner;
 
 use crate::cli::dquic::{Dquic, Verb};
@@ -34,14 +36,33 @@ pub fn run(args: &Dquic, report: &Report, interrupts: &Interrupts) -> Result<(),
     }
 }
 
-/// A socket at an address, and an endpoint on it.
-fn bind(address: SocketAddr, config: Config) -> Result<Runner, Failure> {
+/// What a socket is for, besides the classic protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plain {
+    /// Nothing.
+    None,
+    /// Connections to somewhere.
+    Client,
+    /// Connections from anywhere.
+    Server,
+}
+
+/// A socket at an address, and the endpoints on it.
+fn bind(address: SocketAddr, config: Config, side: Plain) -> Result<Runner, Failure> {
     let unavailable = |error: &io::Error| {
         Failure::new(Exit::Unavailable, format!("cannot use {address}: {}", plain(error)))
     };
     let socket = UdpSocket::bind(address).map_err(|error| unavailable(&error))?;
     let seed: Seed = anabranch_driver::seed().map_err(|error| unavailable(&error))?;
-    Ok(Runner::new(socket, Endpoint::new(config, &seed)))
+    let extension = DquicConfig {
+        serves: side == Plain::Server,
+        static_key: seed.stream("static key").array(),
+        ..DquicConfig::default()
+    };
+    let extension = (side != Plain::None).then(|| Streams::new(&extension, &seed)).transpose();
+    let extension = extension.map_err(|misuse| Failure::new(Exit::Internal, misuse.to_string()))?;
+    let runner = Runner::new(socket, Endpoint::new(config, &seed), extension);
+    runner.map_err(|error| unavailable(&error))
 }
 
 /// What the socket says.

@@ -115,7 +115,7 @@ impl Exit {
             Self::Usage => "the command line is wrong",
             Self::Timeout => "something took too long",
             Self::Data => {
-                "a trace or capture is damaged, cut off, of a newer version, or holds nothing of use"
+                "a trace or capture is damaged, cut off, of a newer version, or of no use"
             }
             Self::NoInput => "a file to read, or the media asked for, is not there",
             Self::HostUnknown => "the host name is unknown",
@@ -208,7 +208,7 @@ impl Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::new(Exit::BrokenPipe, "the reader went away"),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                failure.hint("make room on that file system, or give another place with --output")
+                failure.hint("make room on that file system, or write to another place")
             }
             _ => failure,
         }

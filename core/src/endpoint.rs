@@ -2,10 +2,10 @@
 
 mod admission;
 mod counters;
+mod recorded;
 mod table;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::code::Code;
@@ -19,9 +19,10 @@ use crate::io::{Ecn, Output, Path, Transmit};
 use crate::limits;
 use crate::session::media;
 use crate::time::{Instant, UnixMillis};
-use crate::trace::{self, About, Aim, Contents, Data, Entry, Header, Recorder, Room, Trace};
+use crate::trace::{Aim, Data, Entry, Trace};
 use crate::transport::{Dropped, Offer, Offered, Route, Stack, Target};
-use admission::{Admission, RateLimit, Verdict};
+pub(crate) use admission::RateLimit;
+use admission::{Admission, Verdict};
 pub use counters::Counters;
 use table::Table;
 
@@ -71,23 +72,6 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config, stack: Box<dyn Stack>) -> Self {
         Self::traced(config, stack, Trace::default())
-    }
-
-    /// An endpoint that records everything that happens to it ([`crate::trace`]). The trace says
-    /// which program this is; what was recorded is to be taken from the [`Recorder`].
-    #[must_use]
-    pub fn recorded(
-        config: Config,
-        stack: Box<dyn Stack>,
-        about: About,
-        contents: Contents,
-        room: Room,
-    ) -> (Self, Recorder) {
-        let header = Header { about, config, contents };
-        let recorder = Recorder::new(&header, room);
-        let trace = Trace::new(Arc::new(recorder.clone()), contents);
-        let stack = if contents.transport { trace::tap(stack, trace.clone()) } else { stack };
-        (Self::traced(header.config, stack, trace), recorder)
     }
 
     /// An endpoint that tells everything that happens to it.

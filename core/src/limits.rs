@@ -181,6 +181,15 @@ pub const MAX_TRACE_STREAMS: usize = 4 * MAX_PEER_STREAMS as usize;
 /// Entries that a replay shows in front of the first divergence.
 pub const TRACE_CONTEXT: usize = 16;
 
+/// Connections at once that carry plain streams of DQUIC, at a server.
+pub const MAX_PLAIN_CONNECTIONS: usize = 32;
+/// Streams that a client of such a connection may have open at once.
+pub const MAX_PLAIN_STREAMS: u64 = 64;
+/// What is buffered of one plain stream that is not read.
+pub const PLAIN_STREAM_WINDOW: u64 = 1 << 20;
+/// What is buffered of all plain streams of a connection.
+pub const PLAIN_CONNECTION_WINDOW: u64 = 4 << 20;
+
 const _: () = {
     assert!(CONNECTION_WINDOW > 2 * MAX_SESSIONS as u64 * STREAM_WINDOW);
     assert!(SERVER_CONNECTION_WINDOW > 2 * MAX_PEER_STREAMS * SERVER_STREAM_WINDOW);
@@ -193,6 +202,7 @@ const _: () = {
     assert!(MAX_WANTED <= MAX_CHUNK as usize && MAX_SUPPLIED == 2 * MAX_WANTED);
     assert!(HALF_OPEN_BEFORE_RETRY < MAX_HALF_OPEN);
     assert!(MAX_SEGMENTED <= MAX_DATAGRAM);
+    assert!(PLAIN_STREAM_WINDOW < PLAIN_CONNECTION_WINDOW);
     assert!(MAX_CLASSIC_TRANSFERS < MAX_CLASSIC_PEERS);
     assert!(2 * MAX_CLASSIC_STREAMS <= MAX_CLASSIC_STREAMS_IN_ALL);
     assert!(MAX_CATALOGUE * (MAX_NAME + MAX_KIND + 32) < MAX_TRACE_BLOCK);

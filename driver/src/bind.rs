@@ -141,7 +141,7 @@ fn bind_one(addr: SocketAddr, options: SocketOptions) -> io::Result<UdpSocket> {
 
 /// Asks for large buffers and returns what was granted. Past the system's limit only a
 /// privileged process may go.
-fn enlarge(socket: &UdpSocket, options: SocketOptions) -> (usize, usize) {
+pub(crate) fn enlarge(socket: &UdpSocket, options: SocketOptions) -> (usize, usize) {
     let sock = SockRef::from(socket);
     #[cfg(target_os = "linux")]
     let (forced_receive, forced_send) = {

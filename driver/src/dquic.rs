@@ -11,7 +11,7 @@
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let mut server = Dquic::bind("127.0.0.1:0")?;
-//! let address = server.local_addr()?;
+//! let address = server.local_addr();
 //! let echo = thread::spawn(move || {
 //!     let (peer, streams) = server.receive_from(65_536)?;
 //!     server.send_to(peer, &streams)
@@ -47,7 +47,7 @@ use anabranch_core::transport::dquic::classic::{
     Config, Connection, Counters, End, Endpoint, Event, Layout, Refused, Report, Why,
 };
 
-pub use runner::Runner;
+pub use runner::{Event as Happened, Runner};
 
 /// A socket for classic DQUIC.
 #[derive(Debug)]
@@ -65,17 +65,15 @@ impl Dquic {
     /// What the system says: the port is taken, for example.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let endpoint = Endpoint::new(Config::default(), &crate::seed()?);
-        let runner = Runner::new(UdpSocket::bind(address)?, endpoint);
+        let runner = Runner::new(UdpSocket::bind(address)?, endpoint, None)?;
         let (layout, timeout, waiting) = (Layout::default(), None, VecDeque::new());
         Ok(Self { runner, layout, timeout, waiting })
     }
 
     /// Its address.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.runner.socket().local_addr()
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.runner.local_addr()
     }
 
     /// The form of the frames that [`Dquic::send_to`] sends. Frames that come may have either,
@@ -92,13 +90,13 @@ impl Dquic {
     /// What is known of an address: packet numbers, and the bytes of each stream.
     #[must_use]
     pub fn connection(&self, address: SocketAddr) -> Option<&Connection> {
-        self.runner.endpoint().connection(&address)
+        self.runner.classic().connection(&address)
     }
 
     /// What came and led to nothing.
     #[must_use]
     pub const fn counters(&self) -> Counters {
-        self.runner.endpoint().counters()
+        self.runner.classic().counters()
     }
 
     /// Sends the bytes of each stream, and returns when all of them have been acknowledged, with
@@ -119,11 +117,11 @@ impl Dquic {
         streams: &BTreeMap<u32, Vec<u8>>,
     ) -> io::Result<u64> {
         let ids: Vec<u32> = streams.keys().copied().collect();
-        let (endpoint, now) = self.runner.with_time();
+        let (endpoint, now) = self.runner.classic_with_time();
         endpoint.send(now, address, self.layout, &ids).map_err(refused)?;
         let sent = self.send_all(address, streams);
         if sent.is_err() {
-            let (endpoint, now) = self.runner.with_time();
+            let (endpoint, now) = self.runner.classic_with_time();
             endpoint.cancel(now, address);
         }
         self.settle()?;
@@ -137,12 +135,12 @@ impl Dquic {
     ) -> io::Result<Report> {
         loop {
             let room = self.waiting.len() < MAX_CLASSIC_WAITING;
-            self.runner.with_time().0.set_accepting(room);
-            match self.runner.step(None)? {
+            self.runner.classic_with_time().0.set_accepting(room);
+            match self.step(None)? {
                 Some(Event::Wanted { peer, stream, offset, len }) => {
                     let all = streams.get(&stream).map(Vec::as_slice).unwrap_or_default();
                     let piece = piece(all, offset, len);
-                    let (endpoint, now) = self.runner.with_time();
+                    let (endpoint, now) = self.runner.classic_with_time();
                     let given = endpoint.supply(now, peer, stream, offset, piece.to_vec().into());
                     given.map_err(misused)?;
                 }
@@ -168,14 +166,14 @@ impl Dquic {
         max_bytes: usize,
     ) -> io::Result<(SocketAddr, BTreeMap<u32, Vec<u8>>)> {
         let until = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let (endpoint, _) = self.runner.with_time();
+        let (endpoint, _) = self.runner.classic_with_time();
         endpoint.set_max_bytes(u64::try_from(max_bytes).unwrap_or(u64::MAX));
         endpoint.set_accepting(true);
         loop {
             if let Some(packet) = self.waiting.pop_front() {
                 return Ok(packet);
             }
-            let Some(event) = self.runner.step(until)? else {
+            let Some(event) = self.step(until)? else {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing has come"));
             };
             self.note(event);
@@ -186,9 +184,17 @@ impl Dquic {
     /// Closes the socket. The peers are not told: the protocol has no way to.
     pub fn close(self) {}
 
+    /// One event, or `None` if there is none until then.
+    fn step(&mut self, until: Option<Instant>) -> io::Result<Option<Event>> {
+        Ok(match self.runner.step(until)? {
+            Some(Happened::Classic(event)) => Some(event),
+            Some(Happened::Plain(..)) | None => None,
+        })
+    }
+
     /// Sends what waits to be sent, and receives nothing.
     fn settle(&mut self) -> io::Result<()> {
-        while let Some(event) = self.runner.step(Some(Instant::now()))? {
+        while let Some(event) = self.step(Some(Instant::now()))? {
             self.note(event);
         }
         Ok(())

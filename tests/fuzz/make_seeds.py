@@ -86,6 +86,9 @@ OPEN_MEDIA, PAUSES, RESUMES, CLOSES = b"\7\0", b"\x08\0", b"\x08\1", b"\x08\2"
 PINGS, LISTS = b"\x09\0", b"\x09\1"
 
 # Packets of the DQUIC extension, without their tags (docs/protocol.md, section 8).
+DQUIC = 0x44510001
+
+
 def dquic_header(kind, version, dcid=bytes(range(8)), scid=bytes(17)):
     ids = bytes([len(dcid)]) + dcid + bytes([len(scid)]) + scid
     return bytes([kind]) + struct.pack("!I", version) + ids
@@ -222,12 +225,12 @@ SEEDS = {
         "invented": bytes([0, 139, 0, 20]) + b"\xc0\0\0\0\1" + bytes(15) + bytes([0, 0, 8]),
     },
     "dquic_packet": {
-        "hello": dquic_header(0x10, 1) + prefixed(b"") + prefixed(PARAMS) + bytes(100),
-        "hello_again": dquic_header(0x10, 1) + prefixed(b"token") + prefixed(PARAMS) + bytes(9),
+        "hello": dquic_header(0x10, DQUIC) + prefixed(b"") + prefixed(PARAMS) + bytes(100),
+        "hello_again": dquic_header(0x10, DQUIC) + prefixed(b"token") + prefixed(PARAMS) + bytes(9),
         "other_version": dquic_header(0x10, 77) + b"whatever",
-        "retry": dquic_header(0x11, 1) + prefixed(b"token"),
-        "version": dquic_header(0x12, 0) + struct.pack("!II", 1, 2),
-        "welcome": dquic_header(0x13, 1) + prefixed(tlv(2, bytes(16)) + PARAMS),
+        "retry": dquic_header(0x11, DQUIC) + prefixed(b"token"),
+        "version": dquic_header(0x12, 0) + struct.pack("!II", DQUIC, 2),
+        "welcome": dquic_header(0x13, DQUIC) + prefixed(tlv(2, bytes(16)) + PARAMS),
         "reset": b"\x15" + bytes(16),
         "streams": dquic_data(b"\1" + STREAM + ACKS + bytes(5)),
         "control": dquic_data(CREDIT + BLOCKED + ENDS + NEW_ID + PATH),
@@ -241,7 +244,7 @@ SEEDS = {
         + bytes([14, 10, 0, 8]),
         "ends": UP + bytes([16, 0, 0, 2]) + invents(13, ENDS) + bytes([0, 4]) + invents(13, CLOSE_APP) + bytes([0, 4]),
         "violations": UP + invents(13, b"\x06\0") + bytes([0, 4]) + invents(12, CLOSE_TRANSPORT) + bytes([14, 12]),
-        "hello": bytes([0]) + invents(139, dquic_header(0x10, 1) + prefixed(b"") + prefixed(PARAMS), 1, 5)
+        "hello": bytes([0]) + invents(139, dquic_header(0x10, DQUIC) + prefixed(b"") + prefixed(PARAMS), 1, 5)
         + invents(139, dquic_header(0x10, 9), 1, 6) + bytes([0, 8]),
     },
 }

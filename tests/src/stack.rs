@@ -133,13 +133,13 @@ impl Kind {
         bytes
     }
 
-    /// Whether a datagram says that version 1 is spoken, and nothing else.
+    /// Whether a datagram says which version is spoken, and nothing else.
     #[must_use]
     pub fn is_version_answer(self, datagram: &[u8]) -> bool {
         match self {
             Self::Quic => datagram[1..5] == [0; 4] && datagram.ends_with(&1u32.to_be_bytes()),
             Self::Dquic => match Packet::read(datagram) {
-                Some(Packet::Version { versions, .. }) => *versions == 1u32.to_be_bytes(),
+                Some(Packet::Version { versions, .. }) => *versions == dquic::VERSION.to_be_bytes(),
                 _ => false,
             },
         }
@@ -186,11 +186,17 @@ impl Kind {
     #[must_use]
     pub fn garbage(self, mut bytes: Vec<u8>) -> Vec<u8> {
         let len = bytes.len();
-        match self {
-            Self::Quic => bytes[0] |= 0xc0,
-            Self::Dquic => bytes[0] = 0x10 | bytes[0] & 0x07,
-        }
-        bytes.splice(1..5.min(len), 1u32.to_be_bytes());
+        let version = match self {
+            Self::Quic => {
+                bytes[0] |= 0xc0;
+                1
+            }
+            Self::Dquic => {
+                bytes[0] = 0x10 | bytes[0] & 0x07;
+                dquic::VERSION
+            }
+        };
+        bytes.splice(1..5.min(len), version.to_be_bytes());
         if let (Self::Dquic, Some(body)) = (self, bytes.len().checked_sub(TAG)) {
             packet::seal(&mut bytes, body);
         }

@@ -80,7 +80,7 @@ fn the_recorded_runs_have_everything_in_them() {
     assert!(lost_something);
     for step in [
         "connection: Closing -> Closed",
-        "media-client: Streaming -> PauseSent",
+        "media-client: Streaming -> Paused",
         "media-server: Streaming -> Paused",
         "media-server: Paused -> Streaming",
         "media-server: Closing -> Closed",

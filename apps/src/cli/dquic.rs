@@ -46,6 +46,15 @@ pub struct Send {
     /// The files; the first one is stream 1. Names are not sent
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+<<<<<<< HEAD
+    /// Over a connection of the DQUIC extension, to a receiver that knows it: many packets
+    /// are under way at once, lost ones cost little, files have an end, and may be empty
+=======
+    /// Over a connection of the DQUIC extension, to a receiver that knows it (ours do): many
+    /// packets are under way at once, lost ones cost little, files have an end, and may be empty
+>>>>>>> classic
+    #[arg(long, short = 'x', conflicts_with_all = ["first_stream", "layout"])]
+    pub extended: bool,
     /// The number of the first file's stream
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub first_stream: u32,
@@ -60,7 +69,7 @@ pub struct Send {
     pub plaintext: plaintext::Leave,
 }
 
-/// Receive streams, each into a file of its own
+/// Receive streams, each into a file of its own, from classic and extended senders
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example: anabranch dquic recv --listen 127.0.0.1:9400 --out in --once")]
 pub struct Recv {
@@ -70,7 +79,7 @@ pub struct Recv {
     /// The folder for the files, stream-<id>.bin each
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
-    /// How long a stream is silent before it counts as ended: senders do not say when they are
+    /// How long a classic stream is silent before it counts as ended: its sender does not say so
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     pub quiet_after: Duration,
     /// Stop when everything that has come is ended

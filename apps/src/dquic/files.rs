@@ -15,7 +15,22 @@ const MAX_FILES: usize = 4_096;
 const MAX_OPEN: usize = 128;
 
 /// Which stream.
-pub(super) type Key = (SocketAddr, u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    /// Who sends it.
+    pub(super) peer: SocketAddr,
+    /// Of which connection of that address. A classic one has none: 0.
+    pub(super) connection: u32,
+    /// Its number.
+    pub(super) stream: u32,
+}
+
+impl Key {
+    /// A stream of a classic sender.
+    pub(super) const fn classic(peer: SocketAddr, stream: u32) -> Self {
+        Self { peer, connection: 0, stream }
+    }
+}
 
 /// A folder of streams.
 #[derive(Debug)]
@@ -97,7 +112,8 @@ impl Files {
     }
 
     /// The first one who sends a stream of a number gets the plain name.
-    fn name(&self, (peer, stream): Key) -> PathBuf {
+    fn name(&self, key: Key) -> PathBuf {
+        let Key { peer, stream, .. } = key;
         let from = peer.to_string().replace([':', '[', ']', '%'], "-");
         let plain = format!("stream-{stream}.bin");
         let full = format!("stream-{stream}.from-{from}.bin");
@@ -125,8 +141,8 @@ fn any_stream(dir: &Path) -> io::Result<Option<PathBuf>> {
 mod tests {
     use super::*;
 
-    fn peer(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
+    fn key(port: u16, stream: u32) -> Key {
+        Key::classic(SocketAddr::from(([127, 0, 0, 1], port)), stream)
     }
 
     #[test]
@@ -134,12 +150,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut files = Files::new(dir.path(), false).unwrap();
         for (port, data) in [(1, "a"), (2, "b"), (1, "c")] {
-            files.write((peer(port), 7), data.as_bytes()).unwrap();
+            files.write(key(port, 7), data.as_bytes()).unwrap();
         }
-        files.close((peer(1), 7));
-        files.write((peer(1), 7), b"d").unwrap();
-        files.forget((peer(1), 7));
-        files.write((peer(1), 7), b"e").unwrap();
+        files.close(key(1, 7));
+        files.write(key(1, 7), b"d").unwrap();
+        files.forget(key(1, 7));
+        files.write(key(1, 7), b"e").unwrap();
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(read("stream-7.bin"), "acd");
         assert_eq!(read("stream-7.from-127.0.0.1-2.bin"), "b");
@@ -155,11 +171,23 @@ mod tests {
         assert_eq!(failure.exit, Exit::CantCreate);
         assert!(failure.to_string().contains("stream-3.bin"), "{failure}");
         let mut files = Files::new(dir.path(), true).unwrap();
-        files.write((peer(1), 3), b"new").unwrap();
+        files.write(key(1, 3), b"new").unwrap();
         assert_eq!(std::fs::read(dir.path().join("stream-3.bin")).unwrap(), b"new");
         let mut late = Files::new(&dir.path().join("sub"), false).unwrap();
         std::fs::write(dir.path().join("sub/stream-4.bin"), "old").unwrap();
-        assert_eq!(late.write((peer(1), 4), b"x").unwrap_err().exit, Exit::CantCreate);
+        assert_eq!(late.write(key(1, 4), b"x").unwrap_err().exit, Exit::CantCreate);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_named_with_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", dir.path().join("stream-1.bin")).unwrap();
+        let mut files = Files::new(dir.path(), true).unwrap();
+        let failure = files.write(key(1, 1), b"x").unwrap_err();
+        assert_eq!(failure.exit, Exit::Io);
+        let words = failure.to_string();
+        assert!(words.contains("stream-1.bin") && words.contains("make room"), "{words}");
     }
 
     #[test]
@@ -167,12 +195,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut files = Files::new(dir.path(), false).unwrap();
         for stream in 0..u32::try_from(MAX_FILES).unwrap() {
-            files.write((peer(1), stream), b"x").unwrap();
+            files.write(key(1, stream), b"x").unwrap();
             assert!(files.open.len() <= MAX_OPEN);
         }
-        files.write((peer(1), 0), b"y").unwrap();
+        files.write(key(1, 0), b"y").unwrap();
         assert_eq!(std::fs::read(dir.path().join("stream-0.bin")).unwrap(), b"xy");
-        let failure = files.write((peer(1), u32::MAX), b"x").unwrap_err();
+        let failure = files.write(key(1, u32::MAX), b"x").unwrap_err();
         assert!(failure.to_string().contains("4096 streams"), "{failure}");
     }
 }

@@ -17,6 +17,7 @@ pub mod out;
 pub mod packet;
 mod params;
 mod paths;
+pub mod plain;
 pub(crate) mod recovery;
 mod stack;
 pub mod state;
@@ -25,7 +26,7 @@ pub(crate) mod streams;
 mod tests;
 mod why;
 
-pub use config::DquicConfig;
+pub use config::{Carries, DquicConfig};
 pub use packet::VERSION;
 
 use crate::error::Misuse;

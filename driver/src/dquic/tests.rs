@@ -4,7 +4,7 @@ use super::*;
 
 fn socket() -> (Dquic, SocketAddr) {
     let socket = Dquic::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
+    let address = socket.local_addr();
     (socket, address)
 }
 
@@ -70,6 +70,40 @@ fn a_stream_that_the_peer_has_already_is_an_error() {
     receiving.join().unwrap();
 }
 
+fn short(number: u8, stream: u8, data: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(data.len()).unwrap();
+    let head = [[0, 0, 0, stream], [0, 0, 0, 5], [0; 4], [0, 0, 0, len]].concat();
+    [&[3, 0, 0, 0, number], &head[..], data].concat()
+}
+
+#[test]
+fn packets_that_come_while_sending_wait_and_those_beyond_the_limit_come_again() {
+    let (mut sender, from) = socket();
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = peer.local_addr().unwrap();
+    let sending = thread::spawn(move || (sender.send_to(to, &streams(&[(1, 5)])), sender));
+    let mut buf = [0; 1_000];
+    let len = peer.recv(&mut buf).unwrap();
+    let beyond = 20;
+    for _ in 0..MAX_CLASSIC_WAITING + beyond {
+        peer.send_to(&short(0, 7, b"x"), from).unwrap();
+    }
+    // The answer is what came, with other types, and the count as offset.
+    assert_eq!(len, 5 + 16 + 5);
+    let mut answer = buf[..21].to_vec();
+    (answer[0], answer[12]) = (6, 6);
+    answer[13..].copy_from_slice(&[0, 0, 0, 5, 0, 0, 0, 0]);
+    peer.send_to(&answer, from).unwrap();
+    let (sent, mut sender) = sending.join().unwrap();
+    assert_eq!(sent.unwrap(), 5);
+    assert_eq!(sender.counters().overflowed, beyond as u64);
+    sender.set_receive_timeout(Some(Duration::from_millis(1)));
+    for _ in 0..MAX_CLASSIC_WAITING {
+        assert_eq!(sender.receive_from(100).unwrap().1[&7], b"x");
+    }
+    assert!(sender.receive_from(100).is_err());
+}
+
 #[test]
 fn a_receive_timeout_ends_the_wait() {
     let (mut receiver, _) = socket();
@@ -81,11 +115,7 @@ fn a_receive_timeout_ends_the_wait() {
 fn what_is_too_much_is_returned_up_to_there_and_not_acknowledged() {
     let (mut receiver, to) = socket();
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let frame = |stream: u8, len: usize| {
-        let head = [[0, 0, 0, stream], [0, 0, 0, 5], [0; 4], [0, 0, 0, len as u8]].concat();
-        [head, vec![stream; len]].concat()
-    };
-    let packet = [vec![3, 0, 0, 0, 9], frame(1, 4), frame(2, 3)].concat();
+    let packet = [short(9, 1, &[1; 4]), short(0, 2, &[2; 3])[5..].to_vec()].concat();
     sender.send_to(&packet, to).unwrap();
     let (peer, map) = receiver.receive_from(6).unwrap();
     assert_eq!((peer, map), (sender.local_addr().unwrap(), BTreeMap::from([(1, vec![1; 4])])));

@@ -27,6 +27,10 @@ struct Scene {
     clients: &'static [(&'static str, &'static [&'static str])],
 }
 
+/// The pause is longer than what is sent ahead, so something passes.
+const LIVE: &[&str] =
+    &["play", "a.bin", "--pause-at", "2", "--resume-after", "3s", "--pause-policy", "live"];
+
 const SCENES: &[Scene] = &[
     Scene {
         name: "media",
@@ -34,7 +38,7 @@ const SCENES: &[Scene] = &[
         lose: None,
         clients: &[
             ("pause", &["play", "a.bin", "--pause-at", "3", "--resume-after", "50ms"]),
-            ("live", &["play", "a.bin", "--pause-at", "2", "--pause-policy", "live"]),
+            ("live", LIVE),
             ("close", &["play", "a.bin", "--duration", "100ms"]),
             ("refused", &["play", "nothing"]),
             ("ls", &["ls"]),

@@ -33,7 +33,7 @@ impl App for Server {
 
     fn on_event(&mut self, endpoint: &mut Endpoint, now: Instant, conn: ConnId, event: Event) {
         self.inner.on_event(endpoint, now, conn, &event);
-        self.inner.check(endpoint, now);
+        self.inner.check(endpoint);
         match event {
             Event::Media(_, Media::Paused) => self.paused += 1,
             Event::Media(_, Media::Resumed { .. }) => self.resumed += 1,

@@ -210,6 +210,56 @@ fn ours_send_to_ours_and_a_stream_is_taken_once() {
 }
 
 #[test]
+fn classic_and_extended_senders_share_a_receiver_through_loss() {
+    let Some(place) = files("dquic_extended") else { return };
+    std::fs::write(place.dir.join("empty"), "").unwrap();
+    let (receiver, port) = place.recv(&["--count", "7", "--quiet-after", "3s"]);
+    let (_relay, relayed) = place.relay(&port, &FEW_TWICE);
+    let classic = place.python_sender(&relayed, &[]);
+    let to = format!("127.0.0.1:{relayed}");
+    let extended = place.dquic("send", &["send", &to, "-x", "a", "empty", "b", "c"]).finish();
+    let sent = events(&extended);
+    assert_eq!(event(&sent, "summary")["bytes"], SIZES.iter().sum::<usize>());
+    assert_eq!(event(&sent, "stream")["end"], "acknowledged");
+    let classic = classic.finish();
+    assert!(classic.status.success(), "{}{}", classic.stdout, classic.stderr);
+    let received = events(&receiver.finish());
+    assert_eq!(event(&received, "summary")["bytes"], 2 * SIZES.iter().sum::<usize>());
+    let read = |path: std::path::PathBuf| std::fs::read(path).unwrap();
+    let files = std::fs::read_dir(place.dir.join("in")).unwrap();
+    let mut files: Vec<_> = files.map(|file| read(file.unwrap().path())).collect();
+    let both = ["a", "a", "b", "b", "c", "c", "empty"];
+    let mut wanted = both.map(|name| read(place.dir.join(name))).to_vec();
+    files.sort();
+    wanted.sort();
+    assert!(files == wanted, "what arrived is not what was sent");
+}
+
+#[test]
+fn a_receiver_that_stops_is_noticed_by_an_extended_sender() {
+    let Some(place) = files("dquic_stops") else { return };
+    let (mut receiver, port) = place.recv(&[]);
+    let pipe = place.dir.join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let sender = place.dquic("send", &["send", &format!("127.0.0.1:{port}"), "-x", "pipe"]);
+    let writer = std::thread::spawn(move || {
+        let mut pipe = std::fs::File::options().write(true).open(pipe).unwrap();
+        // Until nobody reads any more.
+        while std::io::Write::write_all(&mut pipe, &[7; 1_000]).is_ok() {}
+    });
+    while json(&receiver.line())["phase"] != "receiving" {}
+    receiver.terminate();
+    let received = receiver.finish();
+    assert_eq!(received.status.code(), Some(143), "{}", received.stdout);
+    assert!(received.stdout.contains("\"unfinished\""), "{}", received.stdout);
+    let sent = sender.finish();
+    assert_eq!(sent.status.code(), Some(75), "{}", sent.stdout);
+    assert!(sent.stdout.contains("closed the connection"), "{}", sent.stdout);
+    writer.join().unwrap();
+}
+
+#[test]
 fn a_signal_ends_the_receiver_with_its_numbers_so_far() {
     let Some(place) = files("dquic_signal") else { return };
     let (receiver, port) = place.recv(&["--quiet-after", "1h"]);

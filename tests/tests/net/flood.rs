@@ -112,7 +112,7 @@ fn an_unknown_version_is_answered_with_ours() {
     pair.inject(attacker(1), &ON.with_version(&first[..1_000], 0x1a2a_3a4a));
     pair.settle();
     let answer = &pair.strays[&attacker(0)].datagrams[0];
-    assert!(ON.is_version_answer(answer), "version 1");
+    assert!(ON.is_version_answer(answer), "which version is spoken");
     assert!(!pair.strays.contains_key(&attacker(1)), "short datagrams get no answer");
     // Such an answer is never answered itself.
     let echo = answer.clone();

@@ -243,7 +243,10 @@ fn react(conn: &mut Conn<'_>, event: &Event) -> bool {
         }
         Event::Media(session, media::Event::Wanted { offset, len, .. }) => {
             let bytes = vec![7; (*len).min(3_000)];
-            conn.media(*session).unwrap().supply(*offset, bytes.into(), true).unwrap();
+            // It may have ended meanwhile.
+            if let Ok(mut media) = conn.media(*session) {
+                media.supply(*offset, bytes.into(), true).unwrap();
+            }
         }
         Event::Media(session, media::Event::Readable) => {
             while let Ok(mut media) = conn.media(*session)

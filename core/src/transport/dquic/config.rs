@@ -8,11 +8,43 @@ use super::streams::{Credit, Setup};
 use crate::error::Misuse;
 use crate::id::Side;
 use crate::limits;
+use crate::transport::{Offered, PROTOCOLS};
 
 /// The largest datagram that is tried, unless configured otherwise.
 const DEFAULT_MAX_DATAGRAM: usize = 16_383;
 /// Datagram size that nearly every path takes, for when the path is not asked.
 const SAFE_DATAGRAM: usize = 1_350;
+
+/// The protocol of plain streams, by its name in a handshake.
+static PLAIN_STREAMS: [&[u8]; 1] = [b"dquic-streams"];
+
+/// What the connections of a stack are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carries {
+    /// Anabranch: control stream and sessions.
+    #[default]
+    Sessions,
+    /// Streams of bytes from client to server, and nothing else (AB-D25).
+    Streams,
+}
+
+impl Carries {
+    /// The names of the protocols that a server knows.
+    pub(super) fn known(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Sessions => &PROTOCOLS,
+            Self::Streams => &PLAIN_STREAMS,
+        }
+    }
+
+    /// The names of the protocols that a client offers.
+    pub(super) fn offered(self, offered: Offered) -> &'static [&'static [u8]] {
+        match self {
+            Self::Sessions => offered.protocols(),
+            Self::Streams => &PLAIN_STREAMS,
+        }
+    }
+}
 
 /// What a DQUIC stack is made with.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +63,8 @@ pub struct DquicConfig {
     pub discover_mtu: bool,
     /// Silence that ends a connection.
     pub idle_timeout: Duration,
+    /// What its connections are for.
+    pub carries: Carries,
 }
 
 impl Default for DquicConfig {
@@ -42,6 +76,7 @@ impl Default for DquicConfig {
             max_datagram: DEFAULT_MAX_DATAGRAM,
             discover_mtu: true,
             idle_timeout: Duration::from_secs(30),
+            carries: Carries::default(),
         }
     }
 }
@@ -54,6 +89,7 @@ impl std::fmt::Debug for DquicConfig {
             .field("max_datagram", &self.max_datagram)
             .field("discover_mtu", &self.discover_mtu)
             .field("idle_timeout", &self.idle_timeout)
+            .field("carries", &self.carries)
             .finish_non_exhaustive()
     }
 }
@@ -83,7 +119,7 @@ impl DquicConfig {
 
     /// What this end lets the other send.
     pub(super) fn params(&self, side: Side) -> Params {
-        let credit = setup(side).credit;
+        let credit = setup(side, self.carries).credit;
         Params {
             idle_timeout: self.idle_timeout,
             reset_token: None,
@@ -99,22 +135,30 @@ impl DquicConfig {
     }
 }
 
-/// The streams of one end. A client takes media, and gets no streams from its server; a server
-/// takes little, since its windows are what a hostile client can make it hold.
-pub(super) fn setup(side: Side) -> Setup {
-    let (stream, whole, bidi) = match side {
-        Side::Client => (limits::STREAM_WINDOW, limits::CONNECTION_WINDOW, 0),
-        Side::Server => (
-            limits::SERVER_STREAM_WINDOW,
-            limits::SERVER_CONNECTION_WINDOW,
-            limits::MAX_PEER_STREAMS,
-        ),
+/// The streams of one end. Of sessions: a client takes media, and gets no streams from its server;
+/// a server takes little, since its windows are what a hostile client can make it hold. Plain
+/// streams go one way only.
+pub(super) fn setup(side: Side, carries: Carries) -> Setup {
+    let credit = match (side, carries) {
+        (Side::Client, Carries::Sessions) => Credit {
+            max_data: limits::CONNECTION_WINDOW,
+            max_stream_data: limits::STREAM_WINDOW,
+            max_streams_bidi: 0,
+            max_streams_uni: limits::MAX_PEER_UNI_STREAMS,
+        },
+        (Side::Server, Carries::Sessions) => Credit {
+            max_data: limits::SERVER_CONNECTION_WINDOW,
+            max_stream_data: limits::SERVER_STREAM_WINDOW,
+            max_streams_bidi: limits::MAX_PEER_STREAMS,
+            max_streams_uni: limits::MAX_PEER_UNI_STREAMS,
+        },
+        (Side::Client, Carries::Streams) => Credit::default(),
+        (Side::Server, Carries::Streams) => Credit {
+            max_data: limits::PLAIN_CONNECTION_WINDOW,
+            max_stream_data: limits::PLAIN_STREAM_WINDOW,
+            max_streams_bidi: 0,
+            max_streams_uni: limits::MAX_PLAIN_STREAMS,
+        },
     };
-    let credit = Credit {
-        max_data: whole,
-        max_stream_data: stream,
-        max_streams_bidi: bidi,
-        max_streams_uni: limits::MAX_PEER_UNI_STREAMS,
-    };
-    Setup { side, credit, max_stream_window: stream, max_window: whole }
+    Setup { side, credit, max_stream_window: credit.max_stream_data, max_window: credit.max_data }
 }

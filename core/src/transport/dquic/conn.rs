@@ -91,7 +91,7 @@ impl Connection {
         let mut make = make;
         let first: [u8; 16] = make.rng.array();
         let peer = CidBytes::new(&first).unwrap_or_else(CidBytes::empty);
-        let handshake = Handshake::client(make.now, offered);
+        let handshake = Handshake::client(make.now, make.config.carries.offered(offered));
         let mut this = Self::new(make, peer, handshake);
         this.step(Input::Dial);
         this
@@ -121,7 +121,7 @@ impl Connection {
             recovery: Recovery::new(make.now, mtu.current()),
             mtu,
             received: ReceivedPackets::default(),
-            streams: Streams::new(config::setup(make.side)),
+            streams: Streams::new(config::setup(make.side, make.config.carries)),
             handshake,
             timing: Timing::new(make.now, make.config.idle_timeout),
             config: make.config,
@@ -282,8 +282,9 @@ impl Transport for Connection {
     }
 
     fn write(&mut self, id: StreamId, data: &mut Bytes, fin: bool) -> Result<Wrote, StreamEnd> {
+        // The connection's end is told by Down, and is no stream's fault.
         if self.state.is_over() {
-            return Err(StreamEnd::Gone);
+            return Ok(Wrote::Blocked);
         }
         self.streams.write(id, data, fin)
     }

@@ -120,9 +120,10 @@ impl Paths {
     }
 
     /// While the handshake is under way: a client's newest HELLO came from there.
-    pub(super) fn set_handshake(&mut self, path: Path) {
+    pub(super) fn set_handshake(&mut self, path: Path, len: usize) {
         if self.current.path != path {
             self.current = Known::new(path, false);
+            self.received(path, len);
         }
     }
 

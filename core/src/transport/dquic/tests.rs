@@ -1,5 +1,6 @@
 //! Whole connections, and peers that write packets by hand.
 
+mod acks;
 mod closing;
 mod handshakes;
 mod loss;

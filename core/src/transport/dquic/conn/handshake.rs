@@ -13,7 +13,7 @@ use crate::transport::dquic::params::Params;
 use crate::transport::dquic::state::{Input, State};
 use crate::transport::dquic::streams::Credit;
 use crate::transport::dquic::why::Close;
-use crate::transport::{Facts, Offered, PROTOCOLS, Signal};
+use crate::transport::{Facts, Signal};
 
 /// The first interval between two HELLOs. It doubles.
 const HELLO_AGAIN: Duration = Duration::from_millis(250);
@@ -43,8 +43,8 @@ pub(super) struct Handshake {
 }
 
 impl Handshake {
-    pub(super) fn client(now: Instant, offered: Offered) -> Self {
-        let protocols = offered.protocols().iter().map(|name| name.to_vec()).collect();
+    pub(super) fn client(now: Instant, offered: &[&[u8]]) -> Self {
+        let protocols = offered.iter().map(|name| name.to_vec()).collect();
         Self { protocols, hello_at: Some(now), ..Self::default() }
     }
 
@@ -101,13 +101,19 @@ impl Connection {
     }
 
     /// A client says HELLO, perhaps again.
-    pub(super) fn on_hello(&mut self, now: Instant, path: Path, header: &Header, params: &[u8]) {
+    pub(super) fn on_hello(
+        &mut self,
+        now: Instant,
+        (path, len): (Path, usize),
+        header: &Header,
+        params: &[u8],
+    ) {
         let first = self.state == State::Idle;
         if header.scid != self.peer.current().cid || !self.step(Input::Hello) {
             return;
         }
         if !self.paths.is_validated() {
-            self.paths.set_handshake(path);
+            self.paths.set_handshake(path, len);
             self.told = path;
         }
         self.handshake.welcome_owed = true;
@@ -118,7 +124,7 @@ impl Connection {
             self.violated(now, TransportError::TransportParameter);
             return;
         };
-        let known = |name: &&Vec<u8>| PROTOCOLS.contains(&name.as_slice());
+        let known = |name: &&Vec<u8>| self.config.carries.known().contains(&name.as_slice());
         match params.protocols.iter().find(known) {
             Some(name) => self.handshake.protocols = vec![name.clone()],
             None => {

@@ -39,7 +39,7 @@ impl Connection {
         self.paths.received(path, bytes.len());
         match packet {
             Packet::Hello { header, params, .. } if self.side == Side::Server => {
-                self.on_hello(now, path, &header, params);
+                self.on_hello(now, (path, bytes.len()), &header, params);
                 self.speak_up();
             }
             Packet::Retry { header, token } => self.on_retry(now, &header, token),

@@ -220,6 +220,23 @@ fn a_server_says_nothing_before_the_client_is_proved() {
 }
 
 #[test]
+fn a_client_that_moves_before_it_is_proved_is_answered_where_it_is() {
+    let mut raw = Raw::asked(&encode(&params(b"anabranch/1")));
+    raw.datagrams();
+    raw.path.remote = addr(8);
+    raw.receive(&hello(&encode(&params(b"anabranch/1"))));
+    let sent = raw.sent();
+    let [(path, welcome)] = &sent[..] else { panic!("{} answers", sent.len()) };
+    assert_eq!(*path, raw.path);
+    let Some(Packet::Welcome { header, .. }) = Packet::read(welcome) else { panic!() };
+    raw.dcid = header.scid;
+    raw.say(&[Frame::Ping]);
+    let Some(crate::transport::Signal::Up(facts)) = raw.said.first() else { panic!() };
+    assert_eq!(facts.remote, addr(8));
+    assert_eq!(raw.said.len(), 1, "that is no move");
+}
+
+#[test]
 fn giving_up_is_told_at_any_time() {
     // A client that has no answer yet, to the id that it drew.
     let mut pair = Pair::new();

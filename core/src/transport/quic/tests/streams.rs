@@ -257,7 +257,7 @@ fn the_closing_side_and_the_other_know_why() {
         assert_eq!(b.take(), [Signal::Down(Why::Peer(Code::Limit, reason))]);
         assert_eq!(a.take(), []);
         let mut data = Bytes::from_static(b"late");
-        assert_eq!(a.conn().write(StreamId(0), &mut data, false), Err(StreamEnd::Gone));
+        assert_eq!(a.conn().write(StreamId(0), &mut data, false), Ok(Wrote::Blocked));
         assert!(a.conn().open(Dir::Bidi).is_none());
         pair.until(|pair| pair.client.conn().is_finished() && pair.server.conn().is_finished());
         assert_eq!(pair.client.conn().deadline(), None);

@@ -106,6 +106,26 @@ fn a_frame_that_declares_more_than_it_has_breaks_its_stream_only() {
 }
 
 #[test]
+fn a_packet_may_declare_as_much_as_is_taken_and_no_more() {
+    let mut endpoint = endpoint(None);
+    endpoint.set_max_bytes(7);
+    let packet = |number, frames: &[(Frame, &[u8])]| short(Layout::Wide, number, frames);
+    let enough = packet(0, &[data(1, 0, b"abcd"), data(2, 0, b"efg")]);
+    let expected = ack(Layout::Wide, 0, &[(1, 4), (2, 3)]);
+    assert_eq!(answer(&mut endpoint, peer(1), &enough), Some(expected));
+    let too_much = packet(1, &[data(1, 4, b"hijk"), data(2, 3, b"lmno"), data(3, 0, b"p")]);
+    let all = events(&mut endpoint, at(0), &too_much);
+    let [Event::Received(received)] = &all[..] else { panic!("{all:?}") };
+    assert_eq!(received.end, End::TooMuch);
+    assert_eq!(received.map().keys().collect::<Vec<_>>(), [&1], "without what was too much");
+    assert_eq!((in_order(&all, 1), in_order(&all, 2)), (b"hijk".to_vec(), b"lmno".to_vec()));
+    let connection = endpoint.connection(&peer(1)).unwrap();
+    let counts = [1, 2, 3].map(|stream| connection.stream_bytes_acknowledged(stream));
+    assert_eq!(counts, [8, 7, 0], "counted up to there");
+    assert_eq!((connection.sent_packet_number(), endpoint.counters().unanswered), (1, 1));
+}
+
+#[test]
 fn what_is_no_data_packet_leaves_nothing_behind() {
     let mut endpoint = endpoint(None);
     let frame = short(Layout::Classic, 0, &[data(1, 0, b"a")]);
