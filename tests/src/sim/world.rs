@@ -128,6 +128,8 @@ pub struct World {
     pub(super) draw: Draw,
     pub(super) healing: bool,
     pub(super) next_tag: u32,
+    /// Bytes of media that were asked for, all together.
+    pub(super) asked: u64,
     /// How often each client has moved, or was seen to move.
     pub(super) moves: BTreeMap<HostId, u32>,
     /// Datagrams that somebody has recorded on their way.
@@ -161,6 +163,7 @@ impl World {
             draw: Draw::new(seed.stream("world")),
             healing: false,
             next_tag: 0,
+            asked: 0,
             moves: BTreeMap::new(),
             overheard: Vec::new(),
             swarm,

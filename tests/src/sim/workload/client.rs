@@ -21,6 +21,11 @@ const MAX_CONNS: usize = 3;
 /// Sessions that a client has on one connection, on most occasions.
 const USUAL_SESSIONS: usize = 4;
 
+/// When so many bytes were asked for in a world, ...
+const MUCH: u64 = 8 << 20;
+/// ... nothing longer than this is asked for any more: many short runs find more than one long one.
+const SHORT: u64 = 70_000;
+
 /// What a client's application can do.
 #[derive(Clone, Copy)]
 enum Act {
@@ -174,6 +179,11 @@ impl World {
         // How many the peer allows is its own affair.
         let mut allowed = vec![full(16, "sessions"), full(0, "streams for the peer")];
         allowed.push(asked.misuse);
+        let len = asked.clip.as_ref().map_or(0, |clip| clip.len);
+        if len > SHORT && self.asked > MUCH {
+            return;
+        }
+        self.asked += len;
         let live = asked.request.pause == PausePolicy::Live;
         let start = asked.request.start;
         let request = asked.request;
