@@ -10,7 +10,7 @@ use anabranch_core::{Code, ConnId, Dialect, Misuse, SessionId, Side};
 use super::request;
 use crate::content::Clip;
 use crate::pair::named;
-use crate::sim::known::{KnownSession, Phase, Stage};
+use crate::sim::known::{Phase, Stage};
 use crate::sim::saver::Saver;
 use crate::sim::trail::Step;
 use crate::sim::world::{HostId, Role, World};
@@ -322,14 +322,13 @@ impl World {
         }
         self.hosts[host].home = home;
         self.count("migrate");
+        self.moved(host);
         for id in up {
             // Whether the peer has given it a connection id to use there is the peer's affair.
             self.command(host, "rebind", id, &[None], |conn| match conn.rebind(home) {
                 Err(Misuse::WrongState { command: "rebind", .. }) => Ok(()),
                 answer => answer,
             });
-            let process = self.hosts[host].process().expect("a process");
-            process.known.conn(id).moves += 1;
         }
     }
 
@@ -380,7 +379,7 @@ impl World {
             playback.may_be_cut = true;
             playback.asked = start;
         }
-        process.known.conn(id).sessions.insert(session, KnownSession::new(live));
+        process.known.asked(id, session, live);
         session
     }
 }
