@@ -106,7 +106,7 @@ impl World {
             true => SocketAddr::from((Ipv4Addr::new(192, 0, 2, 254), 9_000)),
             false => self.hosts[server].home,
         };
-        let classic = self.swarm.classic.holds(self.hosts[host].draw.next());
+        let classic = self.swarm.classic.holds(self.hosts[host].draw.number());
         let offered = match classic {
             true => Offered::Classic,
             false => self.hosts[host].draw.pick(&[Offered::V1, Offered::Both]),
