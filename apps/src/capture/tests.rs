@@ -35,13 +35,17 @@ fn every_link_type_carries_both_versions_of_ip() {
             bytes.extend([0; 9]);
             let want = (1_000_000_007_000, from, to, b"hello".to_vec(), 5);
             let (old, notes) = seen(&pcap(link, false, &[(want.0, bytes.clone())])).unwrap();
-            assert_eq!(old, [want.clone()], "pcap, link type {link}");
+            assert_eq!(old, std::slice::from_ref(&want), "pcap, link type {link}");
             assert_eq!((notes.packets, notes.datagrams), (1, 1));
             for big_endian in [false, true] {
                 let mut file = Pcapng::new(big_endian);
                 file.interface(u16::try_from(link).unwrap(), None, None);
                 file.packet(0, 1_000_000_007, &bytes, bytes.len());
-                assert_eq!(seen(&file.bytes).unwrap().0, [want.clone()], "link type {link}");
+                assert_eq!(
+                    seen(&file.bytes).unwrap().0,
+                    std::slice::from_ref(&want),
+                    "link type {link}"
+                );
             }
         }
     }
