@@ -5,6 +5,7 @@
 //! what a test is for.
 
 pub mod apps;
+pub mod bad_day;
 pub mod bench;
 pub mod cert;
 pub mod content;

@@ -46,8 +46,8 @@ pub struct Send {
     /// The files; the first one is stream 1. Names are not sent
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// Over a connection of the DQUIC extension, to a receiver that knows it: many packets
-    /// are under way at once, lost ones cost little, files have an end, and may be empty
+    /// Over a connection of the DQUIC extension, to a receiver that knows it (ours do): many
+    /// packets are under way at once, lost ones cost little, files have an end, and may be empty
     #[arg(long, short = 'x', conflicts_with_all = ["first_stream", "layout"])]
     pub extended: bool,
     /// The number of the first file's stream

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use anabranch_core::trace::Contents;
 use anabranch_core::transport::Stack;
-use anabranch_core::{Config, Ecn, Endpoint, Instant, Output, Path, Side, Transmit, limits};
+use anabranch_core::{
+    Config, Deadline, Ecn, Endpoint, Instant, Output, Path, Side, Transmit, limits,
+};
 
 use super::Told;
 use crate::oracle::Lifecycle;
@@ -40,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) lifecycle: Lifecycle,
     /// What the endpoint waits for.
     pub(crate) wake: Option<Instant>,
+    /// The same, with its reason.
+    pub(crate) why: Option<Deadline>,
     pub(crate) recording: Option<Recording>,
     buf: Vec<u8>,
 }
@@ -66,6 +70,7 @@ impl Node {
             told: Vec::new(),
             lifecycle: Lifecycle::default(),
             wake: None,
+            why: None,
             buf: vec![0; limits::MAX_SEGMENTED],
         }
     }
@@ -84,6 +89,7 @@ impl Node {
             Output::Event(conn, event) => Step::Told(conn, event),
             Output::Wait(deadline) => {
                 self.wake = deadline.map(|deadline| deadline.at);
+                self.why = deadline;
                 if let Some(recording) = &mut self.recording {
                     recording.take();
                 }

@@ -187,6 +187,7 @@ impl World {
             false => self.network.nat(nat).rebind_port(),
         }
         self.count(if address { "rebind address" } else { "rebind port" });
+        self.moved(host);
         self.note(format!("{host} is seen elsewhere"));
     }
 

@@ -80,8 +80,6 @@ pub(super) struct KnownConn {
     pub(super) remote: Option<SocketAddr>,
     /// This side closes it, or drains it.
     pub(super) left: bool,
-    /// How often it has moved to another path.
-    pub(super) moves: u32,
     /// Its sessions.
     pub(super) sessions: BTreeMap<SessionId, KnownSession>,
     /// Requests that wait for their answer.
@@ -98,7 +96,6 @@ impl KnownConn {
             dialect: None,
             remote,
             left: false,
-            moves: 0,
             sessions: BTreeMap::new(),
             requests: BTreeSet::new(),
         }
@@ -116,6 +113,8 @@ impl KnownConn {
 pub(super) struct Known {
     /// By id.
     pub(super) conns: BTreeMap<ConnId, KnownConn>,
+    /// Sessions that have not ended.
+    running: BTreeSet<(ConnId, SessionId)>,
     /// The whole endpoint shuts down.
     pub(super) leaving: bool,
 }
@@ -151,11 +150,14 @@ impl Known {
             Event::Closed(_) => conn.phase = Phase::Over,
             Event::Pong { request, .. } => answered(conn, *request),
             Event::Listing(listing) => answered(conn, listing.request),
-            Event::Media(session, event) => on_media(conn, *session, event),
-            Event::Moved(path) => {
-                conn.remote = Some(path.remote);
-                conn.moves += 1;
+            Event::Media(session, event) => {
+                on_media(conn, *session, event);
+                match event {
+                    Media::Ended(_) => self.running.remove(&(id, *session)),
+                    _ => self.running.insert((id, *session)),
+                };
             }
+            Event::Moved(path) => conn.remote = Some(path.remote),
             Event::Hello { .. } => {}
         }
     }
@@ -166,13 +168,19 @@ impl Known {
         self.conns.iter().filter(|(_, conn)| fits(conn)).map(|(id, _)| *id).collect()
     }
 
+    /// The application has asked for a session.
+    pub(super) fn asked(&mut self, id: ConnId, session: SessionId, live: bool) {
+        self.conn(id).sessions.insert(session, KnownSession::new(live));
+        self.running.insert((id, session));
+    }
+
     /// Sessions of a side that have not ended.
-    #[must_use]
     pub(super) fn running(&self, side: Side) -> Vec<(ConnId, SessionId, Stage)> {
-        let conns = self.conns.iter().filter(|(_, conn)| conn.side == side);
-        conns
-            .flat_map(|(id, conn)| conn.running().map(|(session, stage)| (*id, session, stage)))
-            .collect()
+        let found = self.running.iter().filter_map(|(id, session)| {
+            let conn = self.conns.get(id).filter(|conn| conn.side == side)?;
+            Some((*id, *session, conn.sessions.get(session)?.stage))
+        });
+        found.collect()
     }
 }
 

@@ -55,7 +55,12 @@ thread_local! {
 pub fn keep_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
-        let text = panic.payload_as_str().unwrap_or("a panic without words");
+        let payload = panic.payload();
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("a panic without words");
         let what = format!("{text} ({})", place.unwrap_or_default());
         WHERE.with_borrow_mut(|kept| *kept = what);
     }));

@@ -69,8 +69,8 @@ impl Process {
         self.spin.past = if past { self.spin.past + 1 } else { 0 };
         assert!(
             self.spin.past <= PAST_DEADLINES,
-            "busy loop: waits for {:?}, and it is {now:?}",
-            self.node.wake
+            "busy loop: waits again and again for a time that is there: {:?}",
+            self.node.why
         );
     }
 

@@ -119,7 +119,7 @@ impl Saver {
     /// When something happens next.
     pub(super) fn next(&self) -> Option<Instant> {
         let waiting = (0..self.keeping.len()).filter(|n| !self.is_running(*n));
-        let wanted = waiting.filter(|n| self.keeping[*n].wants().is_some());
+        let wanted = waiting.filter(|n| self.keeping[*n].is_wanting());
         wanted.map(|n| self.keeping[n].after).chain(self.disk.next_time()).min()
     }
 
@@ -134,9 +134,9 @@ impl Saver {
             if self.is_running(n) || self.keeping[n].after > now {
                 continue;
             }
-            if let Some(op) = self.keeping[n].wants() {
+            if self.keeping[n].is_wanting() {
                 self.keeping[n].syncing = self.keeping[n].written;
-                let ticket = self.disk.submit(now, op);
+                let ticket = self.disk.submit(now, self.keeping[n].op());
                 self.running.insert(ticket, n);
             }
         }
@@ -191,30 +191,34 @@ impl Saver {
 }
 
 impl Keeping {
-    /// What to do next.
-    fn wants(&self) -> Option<Op> {
-        if self.got == self.promised {
-            return None;
-        }
+    /// Whether there is something to do.
+    fn is_wanting(&self) -> bool {
+        let whole = self.session.is_none() || self.is_much();
+        let received = self.got != self.promised;
+        received && (self.file.is_none() || !self.named || self.written < self.got || whole)
+    }
+
+    /// Enough has been written to be worth a sync.
+    const fn is_much(&self) -> bool {
+        self.written.saturating_sub(self.promised) >= SYNC_EVERY
+    }
+
+    /// What to do next, if there is something.
+    fn op(&self) -> Op {
         let Some(file) = self.file else {
-            return Some(match self.made {
+            return match self.made {
                 true => Op::Open(self.path.clone(), Access::Write),
                 false => Op::Create(self.path.clone()),
-            });
+            };
         };
         if !self.named {
-            return Some(Op::SyncDir(RelPath::ROOT));
+            return Op::SyncDir(RelPath::ROOT);
         }
-        let enough = self.written - self.promised.min(self.written) >= SYNC_EVERY;
-        if self.written < self.got && !enough {
-            let len = usize::try_from(PIECE.min(self.got - self.written)).expect("small");
-            let bytes = self.clip.read(self.written, len);
-            return Some(Op::WriteAt { file, offset: self.written, bytes });
+        if self.is_much() || self.written >= self.got {
+            return Op::Sync(file);
         }
-        if enough || self.session.is_none() {
-            return Some(Op::Sync(file));
-        }
-        None
+        let len = usize::try_from(PIECE.min(self.got - self.written)).expect("small");
+        Op::WriteAt { file, offset: self.written, bytes: self.clip.read(self.written, len) }
     }
 
     /// The disk has done, or not done, what was wanted.

@@ -221,7 +221,7 @@ fn clips(draw: &mut Draw) -> Vec<Clip> {
     let count = draw.size(1, 4);
     (0..count)
         .map(|n| {
-            let mut clip = Clip::new(&format!("clip {n}"), draw.next(), draw.pick(&lengths));
+            let mut clip = Clip::new(&format!("clip {n}"), draw.number(), draw.pick(&lengths));
             clip.bitrate = draw.pick(&[None, Some(400_000), Some(2_000_000)]);
             clip
         })

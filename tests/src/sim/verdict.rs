@@ -6,7 +6,7 @@ use anabranch_core::media::{EndReason, Ended, Event as Media};
 use anabranch_core::{Code, ConnId, Event, Lost, SessionId, Side, Why, limits};
 
 use super::workload::tag;
-use super::world::{HostId, World};
+use super::world::{HostId, Role, World};
 use crate::oracle::Key;
 use crate::stack::Kind;
 
@@ -22,9 +22,12 @@ impl World {
         match event {
             Event::Closed(why) => self.judge_close(host, conn, why),
             Event::Media(session, event) => self.judge_media(host, conn, *session, event),
+            Event::Moved(path) => {
+                let client = self.honest(path.remote);
+                client.into_iter().for_each(|client| self.moved(client));
+            }
             Event::Connected { .. }
             | Event::Hello { .. }
-            | Event::Moved(_)
             | Event::GoAway { .. }
             | Event::Pong { .. }
             | Event::Listing(_) => {}
@@ -37,13 +40,18 @@ impl World {
         remote.is_some_and(|remote| self.honest(remote).is_some())
     }
 
-    /// Whether quiche may have lost its way on a connection that has moved more than once. Then it
-    /// may fail to send (`InvalidState`, when an id of the path in use was retired), or never send
-    /// again what was in flight on a path that nothing was ever heard on; what is promised
-    /// then is that the session's or the connection's timeout ends it.
+    /// Whether quiche may have lost its way on a connection whose client was seen at more than two
+    /// places. Then it may fail to send (`InvalidState`, when an id of the path in use was
+    /// retired), or never send again what was in flight on a path that was left. What is
+    /// promised then is that the session's or the connection's timeout ends it.
     fn is_restless(&mut self, host: HostId, conn: ConnId) -> bool {
-        let known = self.hosts[host].process().map(|process| process.known.conn(conn).moves);
-        self.swarm.transport == Kind::Quic && known.is_some_and(|moves| moves > 1)
+        let remote = self.hosts[host].process().and_then(|p| p.known.conn(conn).remote);
+        let client = match self.hosts[host].role {
+            Role::Server => remote.and_then(|remote| self.honest(remote)),
+            Role::Client | Role::Rogue => Some(host),
+        };
+        let moves = client.and_then(|client| self.moves.get(&client)).copied().unwrap_or(0);
+        self.swarm.transport == Kind::Quic && moves > 1
     }
 
     fn judge_close(&mut self, host: HostId, conn: ConnId, why: &Why) {

@@ -128,6 +128,10 @@ pub struct World {
     pub(super) draw: Draw,
     pub(super) healing: bool,
     pub(super) next_tag: u32,
+    /// Bytes of media that were asked for, all together.
+    pub(super) asked: u64,
+    /// How often each client has moved, or was seen to move.
+    pub(super) moves: BTreeMap<HostId, u32>,
     /// Datagrams that somebody has recorded on their way.
     pub(super) overheard: Vec<(HostId, anabranch_core::Path, Vec<u8>)>,
 }
@@ -159,6 +163,8 @@ impl World {
             draw: Draw::new(seed.stream("world")),
             healing: false,
             next_tag: 0,
+            asked: 0,
+            moves: BTreeMap::new(),
             overheard: Vec::new(),
             swarm,
         };
@@ -343,6 +349,11 @@ impl World {
     /// Counts something that was done.
     pub(super) fn count(&mut self, what: &'static str) {
         *self.tally.done.entry(what).or_default() += 1;
+    }
+
+    /// A client has moved, or was seen to move.
+    pub(super) fn moved(&mut self, client: HostId) {
+        *self.moves.entry(client).or_default() += 1;
     }
 
     /// Notes a fault.

@@ -179,7 +179,7 @@ impl QuicTransport {
             // and the peer may be elsewhere by then.
             PathEvent::PeerMigrated(local, remote) if self.is_active(*local, *remote) => {
                 let left = self.paths.moved(*local, *remote);
-                self.challenge(left);
+                self.find_losses(left);
                 self.signals.push_back(Signal::Moved(self.paths.current()));
             }
             PathEvent::FailedValidation(local, remote) if self.side == Side::Server => {
@@ -197,11 +197,21 @@ impl QuicTransport {
         active.is_some_and(|path| (path.local_addr, path.peer_addr) == (local, remote))
     }
 
-    /// Has a path challenged: to find out what was lost there (see [`Paths::leave`]), or whether
-    /// it works.
+    /// Has a packet sent on a path that was left, to be acknowledged (see [`Paths::leave`]).
+    ///
+    /// No challenge: after three that are lost quiche gives a path up, and the connection with the
+    /// last one. A path that was left is needed to fall back to.
+    fn find_losses(&mut self, left: Option<Path>) {
+        if let Some(Path { local, remote }) = left {
+            // Fails only for a path that quiche does not know, on which nothing was sent.
+            let _ = self.conn.send_ack_eliciting_on_path(local, remote);
+        }
+    }
+
+    /// Has a path challenged, to see whether it works.
     fn challenge(&mut self, path: Option<Path>) {
         if let Some(Path { local, remote }) = path {
-            // Fails only for a path that quiche does not know, on which nothing was sent.
+            // Fails only for a path that quiche does not know.
             let _ = self.conn.probe_path(local, remote);
         }
     }
@@ -330,7 +340,7 @@ impl Transport for QuicTransport {
         self.conn.on_timeout();
         self.settle();
         for path in self.paths.stalled(&self.conn) {
-            self.challenge(Some(path));
+            self.find_losses(Some(path));
         }
     }
 
@@ -421,7 +431,7 @@ impl Transport for QuicTransport {
             return Err(Misuse::WrongState { command: "rebind", state });
         }
         let left = self.paths.rebind(&mut self.conn, local);
-        self.challenge(left);
+        self.find_losses(left);
         // The server learns of the new address by a packet from there.
         self.ping();
         self.settle();

@@ -8,6 +8,7 @@ use super::buffers::Chunks;
 use crate::io::Path;
 use crate::limits::{MAX_SEGMENTED, MIN_INITIAL_DATAGRAM};
 use crate::time::Instant;
+use crate::transport::cid;
 
 /// How long the answer to a challenge may take.
 const CHALLENGE_AGAIN: Duration = Duration::from_millis(500);
@@ -15,8 +16,16 @@ const CHALLENGE_AGAIN: Duration = Duration::from_millis(500);
 const FIRST_PACKETS: usize = 2;
 /// Bytes kept back on a path that is not proved: a datagram, and some challenges.
 const RESERVE: u64 = 1_500 + 600;
-/// Room for a challenge.
+/// Room for a challenge, or for a packet that is to be acknowledged.
 pub(super) const SMALL: usize = 80;
+/// Room for a challenge or an acknowledgement, and for no data: with an id of ours as destination
+/// and the shortest packet number, 12 bytes are left, and quiche starts no STREAM frame in those.
+const TINY: usize = 1 + cid::LEN + 1 + 12 + 16;
+/// Small packets for each event: quiche may need one for an acknowledgement, one for a challenge.
+const CREDIT: u8 = 2;
+/// quiche's `PathState::ValidatingMTU` (whose type cannot be named): a challenge was answered, a
+/// large one was not yet.
+const ANSWERED: u8 = 3;
 
 /// What is known about the paths.
 #[derive(Debug)]
@@ -165,18 +174,6 @@ impl Paths {
             && conn.path_stats().filter(|path| !is_known(path)).any(|path| is_tight(&path))
     }
 
-    /// Room for a challenge on a path that was left. Small ones as long as more would use up what
-    /// quiche may send there, but not for ever: it repeats them until a large one is answered.
-    pub(super) fn probe_room(&self, conn: &quiche::Connection<Chunks>, path: Path) -> usize {
-        let tight = |stats: &quiche::PathStats| {
-            (stats.local_addr, stats.peer_addr) == (path.local, path.remote)
-                && is_tight(stats)
-                && allowance(stats) >= SMALL as u64
-        };
-        let small = conn.is_server() && conn.path_stats().any(|stats| tight(&stats));
-        if small { SMALL } else { MAX_SEGMENTED }
-    }
-
     /// Whether the path was in use before, and is not now.
     pub(super) fn was_left(&self, path: Path) -> bool {
         self.left.iter().any(|(left, _)| *left == path)
@@ -233,7 +230,11 @@ impl Paths {
         }
         let active = conn.path_stats().find(|path| path.active)?;
         let path = Path { local: active.local_addr, remote: active.peer_addr };
-        (path != self.current).then_some((path, active))
+        // quiche goes back to any path that was proved once when it gives one up. That path is not
+        // to be challenged again: it may be dead until the client speaks, and when quiche has given
+        // its last path up, the connection is lost.
+        let proved = conn.is_path_validated(path.local, path.remote).unwrap_or(false);
+        (path != self.current && !proved).then_some((path, active))
     }
 
     /// The client has been heard on the path in use, and not answered yet.
@@ -258,7 +259,7 @@ impl Paths {
 
     /// Something has happened that may have to be answered on a path that is not proved.
     pub(super) fn earn_credit(&mut self) {
-        self.credit = 1;
+        self.credit = CREDIT;
     }
 
     /// How much may be sent to a client that has been heard at a new address and has not proved
@@ -272,8 +273,11 @@ impl Paths {
         if !is_tight(&active) {
             return Some(MAX_SEGMENTED);
         }
-        let small = if self.credit > 0 { SMALL } else { 0 };
-        self.credit = 0;
+        // Nothing but challenges and acknowledgements: of what is in flight on a path, quiche's
+        // timer sends the two oldest packets with data again and no others, and when the allowance
+        // is used up, nothing can be sent there that would show what else was lost.
+        let small = if self.credit > 0 { TINY } else { 0 };
+        self.credit = self.credit.saturating_sub(1);
         Some(small)
     }
 
@@ -318,5 +322,7 @@ fn allowance(path: &quiche::PathStats) -> u64 {
 
 /// Whether most of what may be sent to an unproved address has been sent.
 fn is_tight(path: &quiche::PathStats) -> bool {
-    path.sent >= FIRST_PACKETS && allowance(path) < RESERVE
+    // An answer ends the limit, even if only a small challenge was answered.
+    let answered = path.validation_state as u8 >= ANSWERED;
+    !answered && path.sent >= FIRST_PACKETS && allowance(path) < RESERVE
 }

@@ -39,7 +39,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BUG")]
     pub(crate) planted: Option<String>,
     /// Processes to run at once; one for each processor unless said
-    #[arg(long)]
+    // A worker gets the arguments of its parent, and then its own.
+    #[arg(long, overrides_with = "jobs")]
     pub(crate) jobs: Option<u64>,
     /// This process runs every n-th trial, beginning with this one
     #[arg(long, hide = true)]

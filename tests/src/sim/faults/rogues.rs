@@ -85,7 +85,7 @@ impl World {
             offend(draw, rogue);
         }
         if draw.percent(5) {
-            rogue.transport.close(now, Code::Other(draw.next() >> 8), "enough");
+            rogue.transport.close(now, Code::Other(draw.number() >> 8), "enough");
         }
         self.touched.insert(host);
         self.count("rogue acts");

@@ -10,7 +10,7 @@ use anabranch_core::{Code, ConnId, Dialect, Misuse, SessionId, Side};
 use super::request;
 use crate::content::Clip;
 use crate::pair::named;
-use crate::sim::known::{KnownSession, Phase, Stage};
+use crate::sim::known::{Phase, Stage};
 use crate::sim::saver::Saver;
 use crate::sim::trail::Step;
 use crate::sim::world::{HostId, Role, World};
@@ -20,6 +20,11 @@ use crate::stack::Kind;
 const MAX_CONNS: usize = 3;
 /// Sessions that a client has on one connection, on most occasions.
 const USUAL_SESSIONS: usize = 4;
+
+/// When so many bytes were asked for in a world, ...
+const MUCH: u64 = 8 << 20;
+/// ... nothing longer than this is asked for any more: many short runs find more than one long one.
+const SHORT: u64 = 70_000;
 
 /// What a client's application can do.
 #[derive(Clone, Copy)]
@@ -101,7 +106,7 @@ impl World {
             true => SocketAddr::from((Ipv4Addr::new(192, 0, 2, 254), 9_000)),
             false => self.hosts[server].home,
         };
-        let classic = self.swarm.classic.holds(self.hosts[host].draw.next());
+        let classic = self.swarm.classic.holds(self.hosts[host].draw.number());
         let offered = match classic {
             true => Offered::Classic,
             false => self.hosts[host].draw.pick(&[Offered::V1, Offered::Both]),
@@ -174,6 +179,11 @@ impl World {
         // How many the peer allows is its own affair.
         let mut allowed = vec![full(16, "sessions"), full(0, "streams for the peer")];
         allowed.push(asked.misuse);
+        let len = asked.clip.as_ref().map_or(0, |clip| clip.len);
+        if len > SHORT && self.asked > MUCH {
+            return;
+        }
+        self.asked += len;
         let live = asked.request.pause == PausePolicy::Live;
         let start = asked.request.start;
         let request = asked.request;
@@ -322,14 +332,13 @@ impl World {
         }
         self.hosts[host].home = home;
         self.count("migrate");
+        self.moved(host);
         for id in up {
             // Whether the peer has given it a connection id to use there is the peer's affair.
             self.command(host, "rebind", id, &[None], |conn| match conn.rebind(home) {
                 Err(Misuse::WrongState { command: "rebind", .. }) => Ok(()),
                 answer => answer,
             });
-            let process = self.hosts[host].process().expect("a process");
-            process.known.conn(id).moves += 1;
         }
     }
 
@@ -380,7 +389,7 @@ impl World {
             playback.may_be_cut = true;
             playback.asked = start;
         }
-        process.known.conn(id).sessions.insert(session, KnownSession::new(live));
+        process.known.asked(id, session, live);
         session
     }
 }

@@ -35,8 +35,8 @@ pub(super) fn draw(draw: &mut Draw, swarm: &Swarm, number: u32) -> Asked {
         request: Request {
             name: Some(clip.name.clone()),
             bitrates: vec![tag],
-            pace: if swarm.paced.holds(draw.next()) { Pace::Bitrate } else { Pace::Unpaced },
-            pause: match swarm.live.holds(draw.next()) {
+            pace: if swarm.paced.holds(draw.number()) { Pace::Bitrate } else { Pace::Unpaced },
+            pause: match swarm.live.holds(draw.number()) {
                 true => PausePolicy::Live,
                 false => PausePolicy::Hold,
             },

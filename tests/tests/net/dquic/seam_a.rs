@@ -17,7 +17,7 @@ const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
 fn options(contents: Contents) -> Options {
     let link = LinkConfig { loss: Ratio::percent(3), ..LinkConfig::default() };
-    Options { record: Some(contents), ..with_clip(3_000_000) }.over(&link)
+    Options { record: Some(contents), ..with_clip(1_500_000) }.over(&link)
 }
 
 /// A server's trace of a session with a pause, over a link that loses datagrams.
@@ -35,7 +35,7 @@ fn played(seed: u64, contents: Contents) -> (Vec<u8>, Pair) {
 
 #[test]
 fn the_transport_runs_again_from_its_seed() {
-    seeds::each(4, |seed| {
+    seeds::each(2, |seed| {
         for (transport, payload) in [(false, true), (true, true), (false, false)] {
             let contents = Contents { transport, payload, datagrams: true };
             let (bytes, pair) = played(seed, contents);

@@ -29,7 +29,9 @@ impl Connection {
             }
             State::Established => {
                 let run = self.established_run(now, buf);
-                let waits = run.is_none() && self.has_more();
+                // What an address that is not proved has no room for waits for more from there,
+                // and not for the time at which it might leave.
+                let waits = run.is_none() && self.has_more() && self.recovery.may_send(now) == 0;
                 self.timing.release = if waits { self.recovery.release() } else { None };
                 run
             }
