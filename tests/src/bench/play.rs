@@ -68,6 +68,8 @@ pub(super) struct Run {
     pub(super) client: Duration,
     /// CPU time of the server.
     pub(super) server: Duration,
+    /// The client could not record everything.
+    pub(super) warned: bool,
 }
 
 /// Measures, and makes a table of it.
@@ -182,7 +184,9 @@ pub(super) fn measure(mut command: Command, server: u32, bytes: u64) -> Outcome<
     let output = command.stderr(Stdio::piped()).stdout(Stdio::piped()).output()?;
     let wall = start.elapsed();
     let text = String::from_utf8_lossy(&output.stdout);
-    let last = text.lines().last().unwrap_or_default();
+    // A warning may come behind the summary.
+    let summary = |line: &&str| number(line, "bytes").is_some();
+    let last = text.lines().rfind(summary).or(text.lines().last()).unwrap_or_default();
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{command:?} ends with {}: {said}{last}", output.status).into());
@@ -194,6 +198,7 @@ pub(super) fn measure(mut command: Command, server: u32, bytes: u64) -> Outcome<
         time: transfer(last).unwrap_or(wall),
         client: proc::children_cpu()? - client,
         server: proc::cpu(server)? - serving,
+        warned: text.contains("ended early"),
     })
 }
 

@@ -10,6 +10,8 @@ use super::programs::Programs;
 use super::report::{Section, table};
 use super::samples::Samples;
 
+/// Where files are in memory, so that no disk is measured.
+const MEMORY: &str = "/dev/shm";
 const FILE: &str = "random.bin";
 const MEDIA: &str = "media/random.bin";
 /// The writing threads look this often at least, so this long after a run everything is written.
@@ -30,6 +32,8 @@ struct Case {
     serving: Samples,
     /// Bytes of both traces for each MiB of media.
     size: Samples,
+    /// Runs in which the client's recording had to end early.
+    early: usize,
 }
 
 /// Measures, and makes a table of it.
@@ -52,7 +56,10 @@ pub fn run(programs: &Programs, plan: Plan) -> Outcome<Section> {
 
 impl Case {
     fn run(&mut self, programs: &Programs, flags: &[&str], bytes: u64) -> Outcome<()> {
-        let folder = programs.scratch().join("recordings");
+        let folder = match Path::new(MEMORY) {
+            memory if memory.is_dir() => memory.join("anabranch-recordings"),
+            _ => programs.scratch().join("recordings"),
+        };
         drop(std::fs::remove_dir_all(&folder));
         std::fs::create_dir_all(folder.join("server"))?;
         let (here, there) = (folder.join("client.trace"), folder.join("server"));
@@ -76,6 +83,7 @@ impl Case {
         std::thread::sleep(SETTLE);
         let serving = proc::cpu(server.pid())? - before;
         drop(server);
+        self.early += usize::from(run.warned);
         let bytes = bytes as f64;
         self.rate.push(bytes * 8.0 / run.time.as_secs_f64() / 1e9);
         self.client.push(run.client.as_secs_f64() * 1e9 / bytes);
@@ -125,6 +133,10 @@ fn section(all: &[Case], plan: Plan) -> Section {
         let rate = case.rate.median() / all[0].rate.median();
         let cpu = cpu(case) / cpu(&all[0]);
         text.push_str(&format!("\n{name} : nothing = {rate:.2} in speed, {cpu:.2} in CPU time.\n"));
+    }
+    let early: usize = all.iter().map(|case| case.early).sum();
+    if early > 0 {
+        text.push_str(&format!("\nIn {early} runs the client's recording had to end early.\n"));
     }
     let (mib, runs) = (plan.bytes >> 20, plan.runs);
     Section {
