@@ -3,7 +3,7 @@
 use anabranch_core::files::block::Head;
 use anabranch_core::files::message::entries::Parsed;
 use anabranch_core::files::message::{Message, Parsed as Read, Verdict};
-use anabranch_core::files::{End, Entry, Event, Hash, Token, hash};
+use anabranch_core::files::{End, Entry, Event, Existing, Hash, Token, hash};
 use anabranch_core::id::{Dir, StreamId};
 use anabranch_core::transport::Offered;
 use anabranch_core::wire::varint;
@@ -43,6 +43,7 @@ fn offer() -> Message {
         bytes: None,
         label: String::new(),
         target: String::new(),
+        existing: Existing::default(),
     }
 }
 
