@@ -35,11 +35,7 @@ impl Desk {
     /// With no transfers. `deliver` hands [`Done`] to the loop, which calls [`Desk::on_done`]; it
     /// runs on threads of the workers, and may block.
     pub fn new(deliver: impl Fn(Done) + Send + Sync + 'static) -> Self {
-        Self {
-            crew: Crew::new(deliver),
-            buffers: Buffers::default(),
-            sessions: BTreeMap::new(),
-        }
+        Self { crew: Crew::new(deliver), buffers: Buffers::default(), sessions: BTreeMap::new() }
     }
 
     /// The stock of buffers, for a [`Giver`](crate::Giver).
@@ -155,8 +151,7 @@ impl Desk {
             if last {
                 let mut filling = session.filling.remove(&channel).expect("it was just filled");
                 filling.bytes.truncate(filling.len);
-                let task =
-                    Task::Piece { file, piece, offset: filling.start, bytes: filling.bytes };
+                let task = Task::Piece { file, piece, offset: filling.start, bytes: filling.bytes };
                 if !self.crew.give(key, task) {
                     files.cancel(Code::Internal, "a thread of the receiver has ended")?;
                     return Ok(());

@@ -62,6 +62,11 @@ impl Share {
         self.bytes += std::mem::take(&mut other.bytes);
     }
 
+    /// So many of the bytes stay used.
+    pub(crate) fn keep_some(mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
     /// The bytes stay used.
     pub fn keep(mut self) {
         self.bytes = 0;

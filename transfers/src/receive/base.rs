@@ -38,8 +38,7 @@ impl Keeper {
             if offset.is_multiple_of(CHECKED) {
                 out(Out::Report(Report::Checking { file, done: offset, total }));
             }
-            let is_known =
-                |at: &super::incoming::Incoming| at.found.contains_key(&piece);
+            let is_known = |at: &super::incoming::Incoming| at.found.contains_key(&piece);
             if self.files.get(&file).is_none_or(is_known) {
                 continue;
             }

@@ -155,9 +155,8 @@ impl Keeper {
         };
         let mut name = path.clone();
         let mut renamed = self.disk.rename(&part, &name, replace);
-        let others =
-            if self.receive.existing == Existing::Rename { 1..=OTHER_NAMES } else { 1..=0 };
-        for n in others {
+        let most = if self.receive.existing == Existing::Rename { OTHER_NAMES } else { 0 };
+        for n in 1..=most {
             if renamed != Err(Error::Exists) {
                 break;
             }
@@ -262,7 +261,7 @@ impl Keeper {
             && let Some(share) = incoming.share.take()
         {
             // A partial file takes room as well.
-            share.keep();
+            share.keep_some(incoming.written);
         }
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Incoming {
     pub(super) id: Option<u64>,
     /// A piece was stored, which is why it is not the same as what was there.
     pub(super) has_changed: bool,
+    /// Bytes that were written in this transfer.
+    pub(super) written: u64,
     pub(super) share: Option<Share>,
     pub(super) _claim: Claim,
 }
@@ -96,8 +98,7 @@ impl Incoming {
         }
         parts.sort_by_key(|run| run.start);
         let hash = |piece: u64| self.found.get(&piece).map(|at| at.1).unwrap_or_default();
-        let have =
-            |run: Range<u64>| Have { first: run.start, hashes: run.map(hash).collect() };
+        let have = |run: Range<u64>| Have { first: run.start, hashes: run.map(hash).collect() };
         parts.into_iter().map(have).collect()
     }
 
@@ -111,7 +112,21 @@ impl Incoming {
 
     /// Bytes of pieces that were found.
     pub(super) fn found_bytes(&self) -> u64 {
-        let len = |piece: &u64| self.entry.span(*piece).map_or(0, |(_, len)| u64::from(len));
-        self.found.keys().map(len).sum()
+        self.found.keys().map(|piece| self.len_of(*piece)).sum()
+    }
+
+    /// Bytes that will be written, if nothing that was found is another than the sender's.
+    pub(super) fn needed(&self) -> u64 {
+        let size = self.entry.size.unwrap_or(0);
+        let in_base = self.found.values().filter(|at| at.0 == Where::Base).count() as u64;
+        if in_base == self.entry.pieces().unwrap_or(0) {
+            return 0;
+        }
+        let in_part = self.found.iter().filter(|(_, at)| at.0 == Where::Part);
+        size.saturating_sub(in_part.map(|(piece, _)| self.len_of(*piece)).sum())
+    }
+
+    fn len_of(&self, piece: u64) -> u64 {
+        self.entry.span(piece).map_or(0, |(_, len)| u64::from(len))
     }
 }

@@ -195,6 +195,7 @@ impl Keeper {
         let failed = |error| Trouble::storing("writing", error);
         let Some(incoming) = self.files.get_mut(&file) else { return Ok(()) };
         incoming.has_changed = true;
+        incoming.written += bytes.len() as u64;
         incoming.found.remove(&piece);
         // What was never written reads as zeros, and takes no room.
         let is_hole = incoming.is_fresh && offset > 0 && bytes.iter().all(|byte| *byte == 0);
@@ -247,8 +248,7 @@ impl Keeper {
     /// Pieces that are here are others at the sender's, and will be sent.
     pub(super) fn on_stale(&mut self, file: u32, pieces: Range<u64>, out: Tell<'_>) {
         let Some(incoming) = self.files.get_mut(&file) else { return };
-        let refuses =
-            self.receive.existing == anabranch_core::files::Existing::Refuse;
+        let refuses = self.receive.existing == anabranch_core::files::Existing::Refuse;
         let at: Vec<(u64, Where)> =
             incoming.found.range(pieces.clone()).map(|(piece, at)| (*piece, at.0)).collect();
         incoming.found.retain(|piece, _| !pieces.contains(piece));

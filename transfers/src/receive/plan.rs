@@ -16,7 +16,7 @@ impl Keeper {
         let (name, kind, size) = (entry.name.clone(), entry.kind, entry.size);
         out(Out::Report(Report::Entry { file, name: name.clone(), kind, size }));
         let planned = self.target(&name).and_then(|path| match kind {
-            Kind::Folder => self.take_folder(file, &entry, path, out),
+            Kind::Folder => self.take_folder(file, &entry, &path, out),
             Kind::File => self.take_file(file, entry, path, out),
         });
         if let Err(trouble) = planned {
@@ -64,10 +64,10 @@ impl Keeper {
         &mut self,
         file: u32,
         entry: &Entry,
-        path: RelPath,
+        path: &RelPath,
         out: Tell<'_>,
     ) -> Result<(), Trouble> {
-        let how = if self.make_folder(&path)? { How::New } else { How::Same };
+        let how = if self.make_folder(path)? { How::New } else { How::Same };
         if self.folders.len() < REMEMBERED * REMEMBERED {
             self.folders.push((path.clone(), self.attributes(entry)));
         }
@@ -153,6 +153,7 @@ impl Keeper {
             handles: None,
             id: None,
             has_changed: false,
+            written: 0,
             share: None,
             entry,
             _claim: claim,
@@ -189,8 +190,7 @@ impl Keeper {
     /// Sees to it that there is room for what will be sent.
     fn make_room(&mut self, file: u32) -> Result<(), Trouble> {
         let Some(incoming) = self.files.get_mut(&file) else { return Ok(()) };
-        let Some(size) = incoming.entry.size else { return Ok(()) };
-        let needed = size.saturating_sub(incoming.found_bytes());
+        let needed = incoming.needed();
         if needed == 0 {
             return Ok(());
         }
