@@ -2,33 +2,32 @@
 
 use anabranch_core::Seed;
 use anabranch_core::files::Existing;
-use anabranch_core::rng::Rng;
-use anabranch_storage::{Access, Kind, RelPath, Storage as _};
+use anabranch_storage::{Access, Attributes, Kind, Modified, RelPath, Storage as _};
 use anabranch_tests::disk::{Disk, DiskConfig, Shared};
 use anabranch_tests::ferry::{Ferry, Outcome};
 use anabranch_transfers::{Buffers, Claims, Giver, Keeper, Origin, Receive, Send, Source};
 
 /// The size of the pieces.
-pub const PIECE: usize = 64 << 10;
+pub(crate) const PIECE: usize = 64 << 10;
 
-pub fn path(path: &str) -> RelPath {
+pub(crate) fn path(path: &str) -> RelPath {
     RelPath::new(path).unwrap()
 }
 
 /// A disk.
-pub fn disk(seed: u64, config: DiskConfig) -> Shared {
-    Shared::new(Disk::new(config, Rng::new(&Seed::from_u64(seed), "disk")))
+pub(crate) fn disk(seed: u64, config: DiskConfig) -> Shared {
+    Shared::new(Disk::new(config, Seed::from_u64(seed).stream("disk")))
 }
 
 /// Bytes that are different for each seed.
-pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    Rng::new(&Seed::from_u64(seed), "bytes").fill(&mut bytes);
+    Seed::from_u64(seed).stream("bytes").fill(&mut bytes);
     bytes
 }
 
 /// Puts a file on a disk, durably, with the folders above it.
-pub fn put(disk: &Shared, at: &str, bytes: &[u8]) {
+pub(crate) fn put(disk: &Shared, at: &str, bytes: &[u8]) {
     disk.with(|disk| {
         let files = disk.files();
         let names: Vec<&str> = at.split('/').collect();
@@ -42,12 +41,16 @@ pub fn put(disk: &Shared, at: &str, bytes: &[u8]) {
         let file = files.create(&path(at)).unwrap();
         files.write_at(file, 0, bytes).unwrap();
         files.close(file).unwrap();
+        // Other content has another time.
+        let hash = *blake3::hash(bytes).as_bytes().first_chunk().unwrap();
+        let modified = Some(Modified { seconds: i64::from_be_bytes(hash) >> 32, nanos: 0 });
+        files.set_attributes(&path(at), Attributes { mode: None, modified }).unwrap();
         files.sync_all().unwrap();
     });
 }
 
 /// What a file holds. `None`: it is not there.
-pub fn get(disk: &Shared, at: &str) -> Option<Vec<u8>> {
+pub(crate) fn get(disk: &Shared, at: &str) -> Option<Vec<u8>> {
     disk.with(|disk| {
         let files = disk.files();
         let file = files.open(&path(at), Access::Read).ok()?;
@@ -60,7 +63,7 @@ pub fn get(disk: &Shared, at: &str) -> Option<Vec<u8>> {
 }
 
 /// All names below a path, folders with a `/` behind them.
-pub fn names(disk: &Shared, at: &str) -> Vec<String> {
+pub(crate) fn names(disk: &Shared, at: &str) -> Vec<String> {
     let entries = disk.with(|disk| disk.files().list(&path(at), 1_000)).unwrap_or_default();
     let mut all = Vec::new();
     for entry in entries {
@@ -76,7 +79,7 @@ pub fn names(disk: &Shared, at: &str) -> Vec<String> {
 }
 
 /// Sends what is at `name` on a disk.
-pub fn giver(from: &Shared, name: &str) -> Giver {
+pub(crate) fn giver(from: &Shared, name: &str) -> Giver {
     let origin = Origin::Disk { storage: Box::new(from.clone()), path: path(name) };
     let source = Source { name: name.to_owned(), origin };
     let send = Send { piece: Some(64 << 10), ..Send::default() };
@@ -84,13 +87,13 @@ pub fn giver(from: &Shared, name: &str) -> Giver {
 }
 
 /// Receives to the top of a disk.
-pub fn keeper(to: &Shared, existing: Existing) -> Keeper {
+pub(crate) fn keeper(to: &Shared, existing: Existing) -> Keeper {
     let receive = Receive { existing, ..Receive::default() };
     Keeper::new(Box::new(to.clone()), Claims::default(), receive)
 }
 
 /// A whole transfer.
-pub fn transfer(from: &Shared, to: &Shared, name: &str, existing: Existing) -> Outcome {
+pub(crate) fn transfer(from: &Shared, to: &Shared, name: &str, existing: Existing) -> Outcome {
     let (outcome, stopped) = Ferry::new(giver(from, name), keeper(to, existing)).run(|| false);
     assert!(!stopped);
     outcome

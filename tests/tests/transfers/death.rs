@@ -5,6 +5,7 @@ use anabranch_storage::Storage as _;
 use anabranch_tests::disk::{Death, DiskConfig, Order, Shared};
 use anabranch_tests::ferry::{Ferry, Outcome};
 use anabranch_tests::seeds;
+use anabranch_transfers::Report;
 
 use super::common::{PIECE, bytes, disk, get, giver, keeper, names, put, transfer};
 
@@ -76,8 +77,12 @@ fn every_step(scene: &Scene, death: Death, order: Order, seed: u64) -> u64 {
         if death == Death::Kill {
             let again = after.sent.iter().filter(|piece| before.stored.contains(piece));
             // Files without a journal are one piece: those may come again, until they have a name.
-            let large = |file: &u32| scene.files[*file as usize].1.len() > PIECE;
-            let again: Vec<_> = again.filter(|(file, _)| large(file)).collect();
+            let large = after.reports.iter().filter_map(|report| match report {
+                Report::Entry { file, size, .. } if *size > Some(PIECE as u64) => Some(*file),
+                _ => None,
+            });
+            let large: Vec<u32> = large.collect();
+            let again: Vec<_> = again.filter(|(file, _)| large.contains(file)).collect();
             assert!(again.is_empty(), "{what}: acknowledged, and sent again: {again:?}");
         }
         let mut left = names(&to, "");
@@ -111,26 +116,19 @@ const TREE: [(&str, usize); 8] = [
 
 #[test]
 fn whenever_it_is_killed_a_tree_is_whole_or_goes_on() {
-    every_step(&Scene { files: tree().files, ..tree() }, Death::Kill, Order::Kept, 4);
+    every_step(&tree(), Death::Kill, Order::Kept, 4);
 }
 
 fn tree() -> Scene {
     let mut scene = scene(&TREE, false, Existing::Refuse);
     scene.name = "tree";
-    // Numbers of entries are in the order of the names, and folders have some, too.
-    scene.files.sort_by_key(|(name, _)| *name);
-    let mut numbered = Vec::new();
-    for (name, bytes) in scene.files.drain(..) {
-        numbered.push((name, bytes));
-    }
-    scene.files = numbered;
     scene
 }
 
 #[test]
 fn whenever_the_power_fails_the_file_is_whole_or_goes_on() {
     for order in [Order::Kept, Order::Any] {
-        for seed in seeds::run("crash", 0, 4) {
+        seeds::each(4, |seed| {
             every_step(&scene(&[LARGE], false, Existing::Refuse), Death::Crash, order, seed);
             every_step(&scene(&[LARGE], true, Existing::Overwrite), Death::Crash, order, seed);
             every_step(
@@ -140,14 +138,14 @@ fn whenever_the_power_fails_the_file_is_whole_or_goes_on() {
                 seed,
             );
             every_step(&tree(), Death::Crash, order, seed);
-        }
+        });
     }
 }
 
 #[test]
 fn what_was_confirmed_survives_the_power() {
     for order in [Order::Kept, Order::Any] {
-        for seed in seeds::run("confirmed", 0, 16) {
+        seeds::each(16, |seed| {
             let scene = tree();
             let to = disk(seed, DiskConfig { order, ..DiskConfig::default() });
             assert!(transfer(&scene.from, &to, scene.name, scene.existing).complete);
@@ -155,14 +153,14 @@ fn what_was_confirmed_survives_the_power() {
             for (name, bytes) in &scene.files {
                 assert!(get(&to, name).as_ref() == Some(bytes), "seed {seed}: {name} is lost");
             }
-        }
+        });
     }
 }
 
 #[test]
 fn it_may_die_again_and_again() {
     let scene = scene(&[LARGE], false, Existing::Refuse);
-    for seed in seeds::run("again and again", 0, 8) {
+    seeds::each(8, |seed| {
         let to = disk(seed, DiskConfig::default());
         let mut sent = 0;
         let mut last = None;
@@ -178,5 +176,5 @@ fn it_may_die_again_and_again() {
         }
         assert!(get(&to, "large").as_ref() == Some(&scene.files[0].1), "seed {seed}");
         assert!(last.is_some() && sent > 0);
-    }
+    });
 }
