@@ -86,15 +86,21 @@ enum Touch {
 const fn touch(op: &Op) -> Touch {
     match op {
         Op::Close(_) | Op::FreeSpace => Touch::Nothing,
-        Op::ReadAt { .. } | Op::List(..) | Op::Metadata(_) | Op::Open(..) => Touch::Read,
+        Op::ReadAt { .. }
+        | Op::List(..)
+        | Op::Metadata(_)
+        | Op::Status(_)
+        | Op::Stat(_)
+        | Op::Open(..) => Touch::Read,
         Op::Create(_)
         | Op::WriteAt { .. }
         | Op::SetLen(..)
         | Op::MakeDir(_)
         | Op::RemoveDir(_)
         | Op::Rename { .. }
+        | Op::SetAttributes(..)
         | Op::Remove(_) => Touch::Change,
-        Op::Sync(_) | Op::SyncDir(_) => Touch::Sync,
+        Op::Sync(_) | Op::SyncDir(_) | Op::SyncAll => Touch::Sync,
     }
 }
 
@@ -229,6 +235,7 @@ impl Disk {
                 )?;
             }
             Op::Sync(file) => self.files.fail_sync(*file, &mut self.rng)?,
+            Op::SyncAll => self.files.fail_sync_all(&mut self.rng),
             _ => {}
         }
         *match touch(op) {
