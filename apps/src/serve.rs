@@ -1,6 +1,7 @@
 //! The application of `anabranchd`: answers what the endpoint wants from its catalogue, says
 //! what happens, and ends when it is told to.
 
+mod files;
 mod start;
 mod upkeep;
 

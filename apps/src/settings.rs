@@ -1,5 +1,7 @@
 //! The server's settings: flags, environment, file and defaults made into one.
 
+pub mod files;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,6 +57,8 @@ pub struct Server {
     pub port_file: Option<PathBuf>,
     /// The folder for recordings, and what to record.
     pub trace: Option<Place>,
+    /// Files, if they are served.
+    pub files: Option<files::Files>,
 }
 
 /// Reads the settings file, if there is one.
@@ -122,6 +126,7 @@ impl Server {
             congestion: chosen.congestion.unwrap_or(Congestion::Cubic),
             port_file: chosen.port_file,
             trace,
+            files: files::Files::new(chosen.files)?,
         })
     }
 }
@@ -150,6 +155,7 @@ fn over(flags: Settings, file: Settings) -> Settings {
         dquic: flags.dquic.or(file.dquic),
         i_know_this_is_plaintext: flags.i_know_this_is_plaintext.or(file.i_know_this_is_plaintext),
         port_file: flags.port_file.or(file.port_file),
+        files: flags.files.over(file.files),
     }
 }
 
