@@ -10,6 +10,7 @@ mod config;
 mod dir;
 mod file;
 mod files;
+mod shared;
 mod space;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use anabranch_storage::{Answer, Error, Op, RelPath, perform};
 
 pub use config::{DiskConfig, Order};
 pub use files::FileSystem;
+pub use shared::{Death, Shared};
 
 /// An operation that was submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

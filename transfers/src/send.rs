@@ -25,11 +25,13 @@ pub struct Send {
     pub modes: bool,
     /// Times of modification are announced.
     pub times: bool,
+    /// The size of pieces in bytes, where files are not too large for it. `None`: what suits most.
+    pub piece: Option<u32>,
 }
 
 impl Default for Send {
     fn default() -> Self {
-        Self { modes: true, times: true }
+        Self { modes: true, times: true, piece: None }
     }
 }
 

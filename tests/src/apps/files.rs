@@ -30,7 +30,7 @@ pub struct Habits {
     pub skips: Option<String>,
     /// An entry with this name cannot be written.
     pub unwritable: Option<String>,
-    /// Offers and requests are refused.
+    /// Offers, requests and questions are refused.
     pub refuses: Option<Code>,
     /// How offers are accepted.
     pub accept: files::Accept,
@@ -51,6 +51,17 @@ struct Session {
     /// What is received, by number.
     incoming: BTreeMap<u32, Entry>,
     unpulled: Vec<files::Channel>,
+}
+
+/// Pieces of one version of a file that were received twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repeats {
+    /// Transfers in which the file was taken.
+    pub taken: u64,
+    /// The size of a piece.
+    pub piece: u64,
+    /// Bytes of pieces that were there.
+    pub bytes: u64,
 }
 
 /// Something that is done later.
@@ -76,6 +87,8 @@ pub struct FilesApp {
     pub ended: BTreeMap<Key, Ended>,
     /// Pieces that were wanted of it.
     pub wanted: u64,
+    /// What came again although it was stored, by the name of the file.
+    pub repeats: BTreeMap<String, Repeats>,
     sessions: BTreeMap<Key, Session>,
     due: VecDeque<Due>,
 }
@@ -107,10 +120,8 @@ impl FilesApp {
     }
 
     fn select(&self, names: &[String]) -> Vec<Entry> {
-        let wanted = |name: &str| {
-            names.iter().any(|n| n.is_empty() || name == n || name.starts_with(&format!("{n}/")))
-        };
-        let sources = self.sources.values().filter(|source| wanted(&source.entry.name));
+        let wanted = |source: &&Source| names.iter().any(|name| source.is_below(name));
+        let sources = self.sources.values().filter(wanted);
         sources.map(|source| source.entry.clone()).collect()
     }
 
@@ -157,7 +168,7 @@ impl FilesApp {
             }
             Files::Complete { file, size, root } => self.commit(key, *file, *size, *root),
             Files::Finishing if !self.habits.never_finishes => vec![Command::Finish],
-            Files::Asked(query) => vec![Command::Reply(self.answer(query))],
+            Files::Asked(query) => vec![self.on_question(query)],
             Files::Ended(ended) => {
                 let before = self.ended.insert(key, (**ended).clone());
                 assert_eq!(before, None, "{key:?} ended twice");
@@ -200,6 +211,19 @@ impl FilesApp {
         }
         self.session(key).outgoing = outgoing;
         vec![Command::Offer(Offer::new(token))]
+    }
+
+    fn on_question(&self, query: &Query) -> Command {
+        match self.habits.refuses {
+            Some(code) => Command::Cancel { code, reason: "not here".to_owned() },
+            None => Command::Reply(self.answer(query)),
+        }
+    }
+
+    /// Transfers that have not ended.
+    #[must_use]
+    pub fn running(&self) -> Vec<Key> {
+        self.sessions.keys().copied().collect()
     }
 
     /// When it does something next.

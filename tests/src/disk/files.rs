@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anabranch_core::rng::Rng;
 use anabranch_storage::{
-    Access, Attributes, Entry, Error, FileId, Kind, Metadata, Modified, RelPath, Replace, Status,
-    Storage,
+    Access, Attributes, Entry, Error, FileId, Kind, Metadata, RelPath, Replace, Status, Storage,
 };
 
 use super::Order;

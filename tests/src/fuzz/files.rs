@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use super::fake::lock;
 use super::input::Input;
-use super::streams::{Run, replayed};
+use super::run::{Run, replayed};
 
 /// The bytes of all files.
 const BYTE: u8 = 7;

@@ -1,6 +1,9 @@
 //! What has the name of a file already: pieces of it that are right are not sent again.
 
+use std::collections::BTreeMap;
+
 use anabranch_core::Code;
+use anabranch_core::files::Hash;
 use anabranch_storage::Access;
 
 use super::incoming::Where;
@@ -33,33 +36,37 @@ impl Keeper {
         let failed = |error| Trouble::storing("reading the file that is there", error);
         let id = self.disk.open(&path, Access::Read).map_err(failed)?;
         let mut buf = vec![0; entry.piece as usize];
+        let mut hashes = BTreeMap::new();
         for piece in 0..common {
             let Some((offset, len)) = entry.span(piece) else { break };
             if offset.is_multiple_of(CHECKED) {
                 out(Out::Report(Report::Checking { file, done: offset, total }));
-            }
-            let is_known = |at: &super::incoming::Incoming| at.found.contains_key(&piece);
-            if self.files.get(&file).is_none_or(is_known) {
-                continue;
             }
             let buf = &mut buf[..len as usize];
             let read = self.disk.read_at(id, offset, buf);
             if read != Ok(buf.len()) {
                 break;
             }
-            let hash = *blake3::hash(buf).as_bytes();
-            if let Some(incoming) = self.files.get_mut(&file) {
+            hashes.insert(piece, *blake3::hash(buf).as_bytes());
+        }
+        self.disk.close(id).map_err(failed)?;
+        let Some(incoming) = self.files.get_mut(&file) else { return Ok(()) };
+        // Where the partial file has nothing else, it is not needed.
+        let same = |(piece, at): (&u64, &(Where, Hash))| hashes.get(piece) == Some(&at.1);
+        let all = total == size && hashes.len() as u64 == common && incoming.found.iter().all(same);
+        for (piece, hash) in hashes {
+            if all || !incoming.found.contains_key(&piece) {
                 incoming.found.insert(piece, (Where::Base, hash));
             }
         }
-        self.disk.close(id).map_err(failed)
+        Ok(())
     }
 
     /// Whether a complete file is what has the name already, untouched since it was looked at.
     pub(super) fn is_present(&mut self, file: u32, size: u64) -> bool {
         let Some(incoming) = self.files.get(&file) else { return false };
         let Some(status) = incoming.present else { return false };
-        let same = |at: &(Where, anabranch_core::files::Hash)| at.0 == Where::Base;
+        let same = |at: &(Where, Hash)| at.0 == Where::Base;
         incoming.entry.size == Some(size)
             && status.metadata.len == size
             && !incoming.has_changed

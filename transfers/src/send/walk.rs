@@ -1,7 +1,7 @@
 //! Through files and folders, in the order of their names.
 
-use anabranch_core::Code;
 use anabranch_core::files::{self, Entry, name};
+use anabranch_core::{Code, limits};
 use anabranch_storage::{self as storage, Kind, RelPath, Status};
 
 use super::{Send, Source};
@@ -106,7 +106,7 @@ impl Walk {
         let Some((_, path)) = source.disk() else {
             let at = At { source: self.source, path: RelPath::ROOT, status: None };
             return Some(match checked(&name) {
-                Ok(()) => Found::Entry(Entry::file(&name, None), at),
+                Ok(()) => Found::Entry(self.cut(Entry::file(&name, None)), at),
                 Err(trouble) => Found::Failed { path: name, trouble },
             });
         };
@@ -134,7 +134,7 @@ impl Walk {
             return Found::Failed { path: name, trouble };
         }
         let entry = match status.metadata.kind {
-            Kind::File => Entry::file(&name, Some(status.metadata.len)),
+            Kind::File => self.cut(Entry::file(&name, Some(status.metadata.len))),
             Kind::Dir => {
                 if let Err(trouble) = self.enter(sources, &path, &name) {
                     return Found::Failed { path: name, trouble };
@@ -154,6 +154,16 @@ impl Walk {
             ..entry
         };
         Found::Entry(entry, At { source, path, status: Some(status) })
+    }
+
+    /// Into pieces of the size that is wished for.
+    fn cut(&self, entry: Entry) -> Entry {
+        let wished = self.send.piece.filter(|piece| {
+            let pieces = entry.size.unwrap_or(0).div_ceil(u64::from(*piece).max(1));
+            let sizes = limits::MIN_PIECE..=limits::MAX_PIECE;
+            piece.is_power_of_two() && sizes.contains(piece) && pieces <= limits::MAX_PIECES
+        });
+        Entry { piece: wished.unwrap_or(entry.piece), ..entry }
     }
 
     fn enter(&mut self, sources: &mut [Source], path: &RelPath, name: &str) -> Result<(), Trouble> {
