@@ -86,6 +86,19 @@ impl Server {
         Self::merge(args.settings.clone(), file)
     }
 
+    /// Looks at the folders of files, if files are served: see [`files::Files::check`].
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check_files(&mut self) -> Result<(), Failure> {
+        let Some(files) = &mut self.files else { return Ok(()) };
+        let mut secrets = vec![("the private key", self.identity.key.as_path())];
+        if let Some(trace) = &self.trace {
+            secrets.push(("the folder of recordings", &trace.path));
+        }
+        files.check(&secrets)
+    }
+
     fn merge(flags: Settings, file: Settings) -> Result<Self, Failure> {
         let media = flags.media.clone().or(file.media.clone());
         let chosen = over(flags, file);

@@ -204,7 +204,8 @@ pub(super) mod values {
         from: D,
     ) -> Result<Option<Vec<Share>>, D::Error> {
         let table = BTreeMap::<String, PathBuf>::deserialize(from)?;
-        let share = |(name, dir): (String, PathBuf)| Ok(Share { name: name_at_the_top(&name)?, dir });
+        let share =
+            |(name, dir): (String, PathBuf)| Ok(Share { name: name_at_the_top(&name)?, dir });
         let all: Result<Vec<Share>, String> = table.into_iter().map(share).collect();
         all.map(Some).map_err(D::Error::custom)
     }

@@ -62,7 +62,7 @@ mod tests {
         let first = done.clone();
         assert!(pool.give(move || {
             begun.send(()).unwrap();
-            drop(gate.recv());
+            let _ = gate.recv();
             first.send(0).unwrap();
         }));
         has_begun.recv().unwrap();

@@ -66,12 +66,7 @@ pub(super) fn list(disk: &mut dyn Storage, folder: &str, after: &str, most: u32)
     page(disk, folder, after, most).unwrap_or_else(Reply::from)
 }
 
-fn page(
-    disk: &mut dyn Storage,
-    folder: &str,
-    after: &str,
-    most: u32,
-) -> Result<Reply, Refusal> {
+fn page(disk: &mut dyn Storage, folder: &str, after: &str, most: u32) -> Result<Reply, Refusal> {
     let path = path(folder)?;
     let shown = if path.is_root() { "/" } else { path.as_str() };
     let failed = |error| Refusal::disk(shown, error);

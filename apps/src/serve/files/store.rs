@@ -54,7 +54,9 @@ impl Store {
     /// # Errors
     /// The file is of something else, damaged, in use, or cannot be made.
     pub(super) fn open(path: &Path) -> Result<(Self, BTreeMap<Token, Record>), Failure> {
-        let (database, records) = read(path)?;
+        // Of some damage, the database says so by a panic.
+        let (database, records) =
+            std::panic::catch_unwind(|| read(path)).unwrap_or_else(|_| Err(damaged(path, &"")))?;
         let shared = Arc::<Shared>::default();
         let name = path.display().to_string();
         let theirs = Arc::clone(&shared);
@@ -90,11 +92,7 @@ impl Drop for Store {
 
 fn read(path: &Path) -> Result<(Database, BTreeMap<Token, Record>), Failure> {
     let mut database = Database::create(path).map_err(|error| unusable(path, error))?;
-    let damaged = |error: redb::Error| Failure {
-        exit: Exit::Config,
-        what: format!("the list of transfers, {}, cannot be read: {error}", path.display()),
-        hint: Some(AWAY.to_owned()),
-    };
+    let damaged = |error: redb::Error| damaged(path, &format_args!(": {error}"));
     // Pages that are not used any more stay in the file until now.
     database.compact().map_err(|error| damaged(error.into()))?;
     let mut records = BTreeMap::new();
@@ -132,11 +130,13 @@ fn unusable(path: &Path, error: DatabaseError) -> Failure {
             let what = format!("the list of transfers, {name}: {}", plain(&error));
             Failure::new(Exit::CantCreate, what).hint("give another --files-store FILE")
         }
-        other => {
-            let what = format!("the list of transfers, {name}, is damaged, or none: {other}");
-            Failure::new(Exit::Config, what).hint(AWAY)
-        }
+        other => damaged(path, &format_args!(": {other}")),
     }
+}
+
+fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    let what = format!("the list of transfers, {}, is damaged, or none{why}", path.display());
+    Failure::new(Exit::Config, what).hint(AWAY)
 }
 
 fn write_all(database: &Database, name: &str, shared: &Shared) {
