@@ -9,6 +9,7 @@ mod register;
 mod session;
 mod store;
 mod view;
+mod wanted;
 mod watched;
 
 use std::collections::BTreeMap;
@@ -171,9 +172,9 @@ impl Files {
         event: Event,
     ) {
         match event {
-            Event::Offered(offer) => self.on_offered(endpoint, now, key, offer),
+            Event::Offered(offer) => self.on_offered(endpoint, now, key, &offer),
             Event::Requested { token, names } => {
-                self.on_requested(endpoint, now, key, token, names);
+                self.on_requested(endpoint, now, key, token, &names);
             }
             Event::Asked(query) => self.on_asked(endpoint, now, key, query),
             Event::Ended(ended) => {

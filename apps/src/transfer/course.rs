@@ -391,10 +391,8 @@ impl Course {
 
 /// A failure that may be none the next time.
 const fn may_pass(exit: Exit) -> bool {
-    matches!(
-        exit,
-        Exit::Unavailable | Exit::Timeout | Exit::Temporary | Exit::HostUnknown | Exit::Other
-    )
+    use Exit::{HostUnknown, Other, Temporary, Timeout, Unavailable};
+    matches!(exit, Unavailable | Timeout | Temporary | HostUnknown | Other)
 }
 
 /// What stops a course: any signal will do.

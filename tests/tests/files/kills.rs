@@ -22,7 +22,8 @@ fn killed(test: &str, push: bool, len: usize, kills: u64) {
     let mut place = Place::new(test);
     let (from, to) = if push { ("here", "there") } else { ("there", "here") };
     place.put(&format!("{from}/large"), &bytes(7, len));
-    let args: &[&str] = if push { &["send", "here/large"] } else { &["get", "large", "-o", "here"] };
+    let args: &[&str] =
+        if push { &["send", "here/large"] } else { &["get", "large", "-o", "here"] };
     // Slow enough to be caught, and once in its place it is not sent again.
     let slow = [args, &["--limit", "60MiB/s", "--json", "--reconnect", "60s"]].concat();
     let mut server = place.server(&[]);

@@ -117,5 +117,5 @@ impl Place {
 pub(crate) fn summary(stdout: &str) -> Value {
     let lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let is_summary = |value: &Value| value.to_string().contains("\"summary\"");
-    lines.filter(is_summary).last().unwrap_or_else(|| panic!("no summary in:\n{stdout}"))
+    lines.filter(is_summary).next_back().unwrap_or_else(|| panic!("no summary in:\n{stdout}"))
 }

@@ -2,15 +2,14 @@
 
 use anabranch_core::files::{Accept, End, Ended, Offer, Stats, Token};
 use anabranch_core::{Code, Endpoint, Instant};
-use anabranch_storage::{Kind, RelPath, Storage as _};
-use anabranch_transfers::{
-    Buffers, Giver, Keeper, Key, Measure, Origin, Receive, Send, Source, Worker,
-};
+use anabranch_storage::RelPath;
+use anabranch_transfers::{Giver, Keeper, Key, Measure, Receive, Worker};
 
 use super::limits::{MAX_TRANSFERS, MAX_TRANSFERS_PER_PEER};
 use super::questions::{self, Refusal};
 use super::register::{Record, State};
-use super::view::{Sight, Tree};
+use super::view::Sight;
+use super::wanted::{label, prepare};
 use super::watched::Watched;
 use super::{Files, News, Peer, Prepared, files};
 use crate::units::{clean, show_duration, show_size};
@@ -100,10 +99,10 @@ impl Files {
         endpoint: &mut Endpoint,
         now: Instant,
         key: Key,
-        offer: Offer,
+        offer: &Offer,
     ) {
         let admitted = self.admit(key, offer.token, false);
-        let received = admitted.and_then(|peer| Ok((peer, self.policy.receive(peer, &offer)?)));
+        let received = admitted.and_then(|peer| Ok((peer, self.policy.receive(peer, offer)?)));
         let (peer, receive) = match received {
             Ok(both) => both,
             Err(refusal) => return self.refuse(endpoint, now, key, &refusal),
@@ -233,7 +232,7 @@ impl Files {
         now: Instant,
         key: Key,
         token: Token,
-        names: Vec<String>,
+        names: &[String],
     ) {
         let admitted = self.admit(key, token, true).and_then(|peer| {
             self.policy.may_read(peer)?;
@@ -380,42 +379,4 @@ fn outcome(how: &End, stats: &Stats, trouble: Option<&str>) -> (State, String) {
         End::Violation(rule) => (State::Failed, format!("the peer broke a rule ({rule})")),
         End::ConnectionLost => (State::Waiting, "the connection was lost".to_owned()),
     }
-}
-
-/// What was asked for, in a few words.
-fn label(paths: &[RelPath]) -> String {
-    let names = paths.iter().map(|path| match path.split() {
-        Some((_, name)) => name,
-        None => "/",
-    });
-    let all = clean(&names.collect::<Vec<_>>().join(", "));
-    let mut end = all.len().min(anabranch_core::limits::MAX_LABEL);
-    while !all.is_char_boundary(end) {
-        end -= 1;
-    }
-    all[..end].to_owned()
-}
-
-/// Looks at what is asked for.
-fn prepare(
-    tree: &Tree,
-    sight: Sight,
-    paths: Vec<RelPath>,
-    buffers: Buffers,
-) -> Result<(Giver, Measure), Refusal> {
-    let mut sources = Vec::new();
-    for path in paths {
-        let mut view = tree.view(sight);
-        let shown = format!("/{path}");
-        let status = view.status(&path).map_err(|error| Refusal::disk(&shown, error))?;
-        if status.metadata.kind == Kind::Other {
-            let reason = format!("{shown} is neither a file nor a folder");
-            return Err(Refusal::new(Code::Unsupported, reason));
-        }
-        let name = path.split().map_or_else(String::new, |(_, name)| name.to_owned());
-        sources.push(Source { name, origin: Origin::Disk { storage: Box::new(view), path } });
-    }
-    let mut giver = Giver::new(sources, Send::default(), buffers);
-    let measure = giver.measure();
-    Ok((giver, measure))
 }

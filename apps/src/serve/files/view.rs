@@ -76,7 +76,7 @@ impl View {
     fn find(&self, path: &RelPath) -> Result<Option<(usize, RelPath)>, Error> {
         let mut names = path.names();
         let Some(first) = names.next() else {
-            return Ok(self.top.is_some().then(|| (0, RelPath::ROOT)));
+            return Ok(self.top.is_some().then_some((0, RelPath::ROOT)));
         };
         if !self.sight.private && path.names().any(is_private) {
             return Err(Error::NotFound);
