@@ -115,7 +115,7 @@ impl Place {
 /// The summary of a client.
 #[track_caller]
 pub(crate) fn summary(stdout: &str) -> Value {
-    let lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let is_summary = |value: &Value| value.to_string().contains("\"summary\"");
-    lines.filter(is_summary).next_back().unwrap_or_else(|| panic!("no summary in:\n{stdout}"))
+    lines.rfind(is_summary).unwrap_or_else(|| panic!("no summary in:\n{stdout}"))
 }
