@@ -7,7 +7,6 @@ This is the one place to change when a command line changes. In every argument t
     {source}             the file or folder to send (for the client's side)
     {name}               its name; {files} how many files are in it
     {dest}               where it has to arrive (for programs that can be told)
-    {dest_dir}           the folder of that
     {work}               a private folder for keys, certificates and settings
     {list}               a file for `curl -K` with one URL for each file of a folder
     {cc}                 congestion control as the contestant calls it
@@ -15,7 +14,7 @@ This is the one place to change when a command line changes. In every argument t
     {anabranch} {anabranchd} {quinn}   programs of this project, and the one beside it
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 #: What congestion controls are called: by Linux, by quinn-file, by anabranch.
 CONGESTION = {
@@ -53,6 +52,8 @@ class Contestant:
     arrives: str = "dest"
     #: Which sections it takes part in.
     sections: tuple = ("big", "many", "tree", "link")
+    #: Options for a given congestion control, over the emulated link. A program that does not
+    #: have them is run without if it receives, or if it uses CUBIC anyway.
     congestion: tuple = ()
     #: Whether programs compare hashes of what was sent and of what arrived.
     verifies: str = "no"
@@ -60,9 +61,8 @@ class Contestant:
     syncs: str = "no"
     #: Options that the command line needs: (program, words before --help, option).
     requires: tuple = ()
-    #: Which congestion controls it can be run with.
+    #: How it calls congestion controls: a key of those in CONGESTION.
     names_congestion: str = "tcp"
-    environment: dict = field(default_factory=dict)
 
 
 # A client of this project: where, whom to trust. `anab://` URLs come last.
@@ -101,7 +101,7 @@ CURL = ("curl", "-q", "-sS", "--fail", "--http1.1", "--tlsv1.3", "--tls13-cipher
         "TLS_AES_128_GCM_SHA256", "--cacert", "{work}/cert.pem")
 SCP = ("scp", "-q", "{scp_options}")
 GCM = ("-o", "Ciphers=aes128-gcm@openssh.com")
-SEND_CC = ("--congestion", "{cc}")
+CLIENT_CC = ("--congestion", "{cc}")
 
 CONTESTANTS = [
     Contestant(
@@ -109,14 +109,18 @@ CONTESTANTS = [
         file=(*CURL, "-o", "{dest}", "https://{host}:{port}/{name}"),
         folder=(*CURL, "--create-dirs", "-K", "{list}")),
     Contestant(
+        # The same durability as anabranch has by default.
+        "curl, then sync", "nginx", sections=("big",),
+        file=("sh", "-c", '"$@" && sync -- "$0"', "{dest}", *CURL, "-o", "{dest}",
+              "https://{host}:{port}/{name}"),
+        syncs="yes"),
+    Contestant(
         "scp", "sshd",
         file=(*SCP, "{source}", "{host}:{dest}"),
-        folder=(*SCP, "-r", "{source}", "{host}:{dest}"),
-        verifies="MAC"),
+        folder=(*SCP, "-r", "{source}", "{host}:{dest}")),
     Contestant(
         "scp, AES-128-GCM", "sshd", sections=("big",),
-        file=(*SCP, *GCM, "{source}", "{host}:{dest}"),
-        verifies="MAC"),
+        file=(*SCP, *GCM, "{source}", "{host}:{dest}")),
     Contestant(
         "rsync -a over ssh", "sshd", file=None, sections=("many", "tree"),
         folder=("rsync", "-a", "-e", "{ssh}", "{source}/", "{host}:{dest}/"),
@@ -124,22 +128,27 @@ CONTESTANTS = [
     Contestant(
         "tar over ssh", "sshd", file=None, sections=("many", "tree"),
         folder=("sh", "-c", "tar -C {source} -cf - . | {ssh} {host} "
-                "'mkdir {dest} && tar -C {dest} -xf -'"),
-        verifies="MAC"),
+                "'mkdir {dest} && tar -C {dest} -xf -'")),
     Contestant(
         "quinn get", "quinn", sections=("big", "link"), names_congestion="quinn",
         file=("{quinn}", "get", "{name}", "{dest}", "{host}:{port}", "--cert", "{work}/quinn.der"),
-        congestion=SEND_CC, verifies="BLAKE3"),
+        congestion=CLIENT_CC, verifies="BLAKE3"),
+    Contestant(
+        "quinn get, 4 streams", "quinn", sections=("big",), names_congestion="quinn",
+        file=("{quinn}", "get", "{name}", "{dest}", "{host}:{port}", "--cert", "{work}/quinn.der",
+              "--streams", "4"),
+        verifies="BLAKE3"),
     Contestant(
         "quinn put", "quinn-in", sections=("big",), arrives="inbox", names_congestion="quinn",
         file=("{quinn}", "put", "{source}", "{name}", "{host}:{port}", "--cert",
               "{work}/quinn-in.der"),
-        congestion=SEND_CC, verifies="BLAKE3"),
+        verifies="BLAKE3"),
     Contestant(
         "anabranch get", "anabranch", names_congestion="anabranch",
         file=("{anabranch}", "get", *ANAB, "{name}", URL, "-o", "{dest}"),
         folder=("{anabranch}", "get", *ANAB, "{name}", URL, "-o", "{dest}"),
-        verifies="BLAKE3", syncs="yes", requires=("{anabranch}", ("get",), "--output")),
+        congestion=CLIENT_CC, verifies="BLAKE3", syncs="yes",
+        requires=("{anabranch}", ("get",), "--output")),
     Contestant(
         "anabranch get --no-sync", "anabranch", sections=("big", "many", "tree"),
         names_congestion="anabranch",
@@ -150,7 +159,8 @@ CONTESTANTS = [
         "anabranch send", "anabranch-in", arrives="inbox", names_congestion="anabranch",
         file=("{anabranch}", "send", *ANAB, "{source}", URL),
         folder=("{anabranch}", "send", *ANAB, "{source}", URL),
-        verifies="BLAKE3", syncs="yes", requires=("{anabranch}", ("send",), "--known-hosts")),
+        congestion=CLIENT_CC, verifies="BLAKE3", syncs="yes",
+        requires=("{anabranch}", ("send",), "--known-hosts")),
     Contestant(
         "anabranch send, server --no-sync", "anabranch-in-no-sync", arrives="inbox",
         sections=("big", "many", "tree"), names_congestion="anabranch",

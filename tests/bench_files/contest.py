@@ -66,8 +66,10 @@ class Section:
 
     key: str
     title: str
-    rows: list
+    rows: list = field(default_factory=list)
     notes: list = field(default_factory=list)
+    #: Of the link, in bit/s.
+    rate: int = 0
 
 
 def fill(words, values):
@@ -137,10 +139,19 @@ class Bench:
             if not setup.shutil.which(path):
                 return f"there is no {path}"
         missing = self.lacks(contestant.requires) or self.lacks(server.requires)
-        if not missing and ground.congestion and contestant.congestion:
-            # Asked of the option's own command only: servers are asked when they start.
-            missing = self.lacks((template[0], template[1:2], "--congestion"))
-        return missing
+        if missing:
+            return missing
+        sends = contestant.arrives == "inbox"
+        if sends and contestant.congestion and ground.congestion not in (None, "cubic"):
+            return self.lacks((template[0], template[1:2], contestant.congestion[0]))
+        return None
+
+    def congestion_words(self, contestant, template, ground):
+        """Options for the congestion control of the ground, if the client has them."""
+        if not ground.congestion or not contestant.congestion:
+            return ()
+        lacks = self.lacks((template[0], template[1:2], contestant.congestion[0]))
+        return () if lacks else contestant.congestion
 
     def values(self, ground, contestant_names):
         """What command lines are filled in with, whatever is sent."""
@@ -163,7 +174,7 @@ class Bench:
         values = {**self.values(ground, names), "port": str(port), "dir": str(folder)}
         words = server.command + (server.congestion if ground.congestion else ())
         started = Server(key, [*ground.server_prefix, *fill(words, values)],
-                         self.work / f"{key}.log", self.environment)
+                         self.work / f"{key}.log", self.environment, self.work)
         try:
             if server.port_file:
                 started.wait_until(lambda: port_file.exists() and port_file.read_text().strip())
@@ -189,19 +200,18 @@ class Bench:
     def transfer(self, contestant, template, server, port, ground, item):
         """One transfer, and what it took. What arrives is compared, and removed."""
         inbox = self.inbox / contestant.server
-        # Not the sources' own file system cache entries, and nothing of the run before.
         dest = self.dest / item.name
         data.remove(dest)
         values = self.values(ground, contestant.names_congestion)
         ssh = [*setup.ssh_options(self.work), "-p", str(port)]
         values |= {
             "port": str(port), "source": str(item.path), "name": item.name,
-            "files": str(item.files), "dest": str(dest), "dest_dir": str(self.dest),
+            "files": str(item.files), "dest": str(dest),
             "list": str(self.url_list(item, ground.host, port, dest)),
             "ssh": shlex.join(["ssh", *ssh]),
             "scp_options": [*setup.ssh_options(self.work), "-P", str(port)],
         }
-        words = template + (contestant.congestion if ground.congestion else ())
+        words = template + self.congestion_words(contestant, template, ground)
         command = [*ground.client_prefix, *fill(words, values)]
         os.sync()
         if self.options.cold:
@@ -210,7 +220,8 @@ class Bench:
             self.loud = True
         before = server.cpu()
         try:
-            used = run(command, self.work / "client.log", self.options.limit, self.environment)
+            used = run(command, self.work / "client.log", self.options.limit, self.environment,
+                       self.work)
             after = server.cpu()
             arrived = dest if contestant.arrives == "dest" else data.find(item.name, inbox)
             if not arrived or not arrived.exists():
@@ -228,17 +239,17 @@ class Bench:
         while found := inbox.is_dir() and data.find(name, inbox):
             data.remove(found)
 
-    def section(self, key, title, ground, item, rounds, warm_up=True):
-        """Lets everybody who can take turns. `item` is what is sent, or gives it for a label."""
-        section = Section(key, title, [])
-        chosen = []
+    def contest(self, section, ground, item, rounds, warm_up=True):
+        """Lets everybody who can send an item take turns, and adds rows to a section."""
+        key, chosen = section.key, []
         for contestant in CONTESTANTS:
             if key not in contestant.sections or not re.search(self.options.only, contestant.label):
                 continue
             template = contestant.folder if item.path.is_dir() else contestant.file
             reason = self.reason_to_skip(contestant, template, ground)
             if reason:
-                section.notes.append(f"{contestant.label}: left out, {reason}.")
+                where = f" with {ground.congestion}" if ground.congestion else ""
+                section.notes.append(f"{contestant.label}{where}: left out, {reason}.")
                 continue
             row = Row(contestant.label, contestant.verifies, contestant.syncs, item,
                       ground.congestion)
@@ -250,14 +261,14 @@ class Bench:
         finally:
             for server, _ in servers.values():
                 server.stop()
-        for row in section.rows:
-            section.notes += [f"{row.label}: FAILED: {text}" for text in row.errors]
-        return section
+            section.notes += [f"{row.label}: FAILED: {text}"
+                              for _, _, row in chosen for text in row.errors]
 
     def take_turns(self, chosen, servers, ground, item, rounds, warm_up):
         """All rounds. Every server runs from its first contestant's turn on."""
         for number in range(rounds):
-            is_warm_up = warm_up and number == 0 and rounds > 1
+            has_warm_up = warm_up and rounds > 1
+            is_warm_up = has_warm_up and number == 0
             for contestant, template, row in chosen:
                 if len(row.errors) >= FAILURES:
                     continue
@@ -273,5 +284,5 @@ class Bench:
                     continue
                 (row.warm_up if is_warm_up else row.runs).append(done)
                 rate = item.size * 8 / done.wall / 1e6
-                what = "warm-up" if is_warm_up else f"round {number + (not warm_up)}"
+                what = "warm-up" if is_warm_up else f"round {number + (not has_warm_up)}"
                 setup.say(f"{what}: {row.label}: {done.wall:.3f} s, {rate:.0f} Mbit/s")

@@ -66,31 +66,27 @@ def item(path):
 
 
 def random_file(path, size):
-    """A file of random bytes, the same for the same name and size."""
-    if not path.exists() or path.stat().st_size != size:
-        generator = random.Random(f"{path.name} {size}")
-        with open(path, "wb") as file:
-            for at in range(0, size, BLOCK):
-                file.write(generator.randbytes(min(BLOCK, size - at)))
+    """A file of random bytes, the same for the same name."""
+    generator = random.Random(path.name)
+    with open(path, "wb") as file:
+        for at in range(0, size, BLOCK):
+            file.write(generator.randbytes(min(BLOCK, size - at)))
     return item(path)
 
 
 def many_files(path, count, size):
     """A folder with so many files of so many random bytes each."""
-    if not path.is_dir() or len(files_below(path)) != count:
-        shutil.rmtree(path, ignore_errors=True)
-        generator = random.Random(path.name)
-        for number in range(count):
-            folder = path / f"{number // PER_FOLDER:03}"
-            if number % PER_FOLDER == 0:
-                folder.mkdir(parents=True)
-            (folder / f"{number:06}.bin").write_bytes(generator.randbytes(size))
+    generator = random.Random(path.name)
+    for number in range(count):
+        folder = path / f"{number // PER_FOLDER:03}"
+        if number % PER_FOLDER == 0:
+            folder.mkdir(parents=True)
+        (folder / f"{number:06}.bin").write_bytes(generator.randbytes(size))
     return item(path)
 
 
 def tree(path, source):
     """A copy of the regular files of a folder, up to a limit."""
-    shutil.rmtree(path, ignore_errors=True)
     total = 0
     for name in files_below(source):
         if ".git" in name.parts or "target" in name.parts:

@@ -5,12 +5,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from . import setup
 from .process import Failed, die_with_parent, tail
-from .setup import quietly
+from .setup import PREFIX, quietly
 
 #: Server and client.
 ADDRESSES = ("10.83.0.1", "10.83.0.2")
-PREFIX = "bench-files-"
 INTERFACE = "link0"
 
 
@@ -27,11 +27,8 @@ def why_not():
 
 def remove_left_over():
     """Removes namespaces of runs that were killed."""
-    folder = Path("/run/netns")
-    for path in folder.glob(f"{PREFIX}*") if folder.is_dir() else ():
-        pid = path.name.removeprefix(PREFIX).split("-")[0]
-        if not Path(f"/proc/{pid}").exists():
-            subprocess.run(["ip", "netns", "del", path.name], check=False)
+    for path in setup.left_over(Path("/run/netns")):
+        subprocess.run(["ip", "netns", "del", path.name], check=False)
 
 
 class Link:
@@ -51,7 +48,6 @@ class Link:
         return ["ip", "netns", "exec", self.names[side]]
 
     def __enter__(self):
-        remove_left_over()
         try:
             for side, name in enumerate(self.names):
                 quietly(["ip", "netns", "add", name])

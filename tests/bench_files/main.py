@@ -1,12 +1,14 @@
 """The command line, and the sections one after the other."""
 
 import argparse
+import contextlib
 import json
 import re
 import shlex
 import signal
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 from . import data, link, report, setup
@@ -35,7 +37,7 @@ def arguments():
         in tests/bench_files/commands.py.""")
     add = parser.add_argument
     add("--dir", type=Path, default=setup.ROOT / "target/bench-files",
-        help="where the data are (default: target/bench-files; needs three times --size)")
+        help="where the data are (default: target/bench-files; needs room for twice --size)")
     add("--rounds", type=int, default=5, help="rounds; the first one is a warm-up (5)")
     add("--size", type=size, default=1 << 30, help="the large file (1GiB)")
     add("--files", type=int, default=10_000, help="how many files of 1 KiB (10000)")
@@ -64,16 +66,13 @@ def arguments():
     return options
 
 
-def link_sections(bench, options, programs, work):
-    """The slow link, with each congestion control. One section for a table of all."""
-    title = (f"{options.mbit} Mbit/s, {options.rtt} ms round trip, {options.loss:g} % loss in each "
-             f"direction, median (lowest..highest) of {options.link_rounds} runs")
-    whole = Section("link", title, [])
-    whole.rate = options.mbit * 1_000_000
+def slow_link(bench, options, programs, work, whole):
+    """The slow link, with each congestion control; one table for all."""
     reason = link.why_not()
     if reason:
         whole.notes.append(f"Left out: the emulated link {reason}.")
-        return whole
+        setup.say(f"the emulated link is left out: it {reason}")
+        return
     emulated = link.Link(programs["tun_link"], work, options.mbit, options.rtt, options.loss)
     with emulated:
         for name, called in CONGESTION.items():
@@ -86,41 +85,43 @@ def link_sections(bench, options, programs, work):
                 whole.notes.append(f"{name}: left out: {error}")
                 continue
             setup.say(f"link, {name}")
-            part = bench.section("link", title, ground, item, options.link_rounds, False)
-            whole.rows += part.rows
-            whole.notes += [f"With {name}: {note}" for note in part.notes]
-    whole.notes += [f"The link {line}." for line in emulated.counts()]
-    return whole
+            bench.contest(whole, ground, item, options.link_rounds, warm_up=False)
+    whole.notes += [f"The link, {line}." for line in emulated.counts()]
 
 
 def measure(bench, options, programs, work, sections):
     """All sections, in order, into the list: what is there counts even if a later one fails."""
-    counted = max(options.rounds - 1, 1)
-    runs = f"median (lowest..highest) of {counted} runs"
+    runs = f"median (lowest..highest) of {max(options.rounds - 1, 1)} runs"
+
+    def compete(key, title, item):
+        sections.append(Section(key, f"{title} over loopback, {runs}"))
+        bench.contest(sections[-1], Ground(), item, options.rounds)
+        data.remove(item.path)
+
     if "big" in options.sections:
         setup.say("one large file: making it")
         item = data.random_file(bench.shared / "big.bin", options.size)
-        title = f"one file of {report.size(item.size)} over loopback, {runs}"
-        sections.append(bench.section("big", title, Ground(), item, options.rounds))
+        compete("big", f"one file of {report.size(item.size)}", item)
     if "many" in options.sections:
         setup.say("many small files")
         item = data.many_files(bench.shared / "many", options.files, 1024)
-        title = f"{item.files} files of 1 KiB over loopback, {runs}"
-        sections.append(bench.section("many", title, Ground(), item, options.rounds))
+        compete("many", f"{item.files} files of 1 KiB", item)
     if "tree" in options.sections:
         setup.say("a source tree")
         source = (options.tree or setup.source_tree()).resolve()
         item = data.tree(bench.shared / "tree", source)
-        title = (f"a source tree ({source.name}: {item.files} files, {report.size(item.size)}) "
-                 f"over loopback, {runs}")
-        sections.append(bench.section("tree", title, Ground(), item, options.rounds))
+        what = f"{source.name}: {item.files} files, {report.size(item.size)}"
+        compete("tree", f"a source tree ({what})", item)
     if "link" in options.sections:
-        sections.append(link_sections(bench, options, programs, work))
+        title = (f"{options.mbit} Mbit/s, {options.rtt} ms round trip, {options.loss:g} % loss in "
+                 f"each direction, median (lowest..highest) of {options.link_rounds} runs")
+        sections.append(Section("link", title, rate=options.mbit * 1_000_000))
+        slow_link(bench, options, programs, work, sections[-1])
 
 
 def finish(options, sections, bench):
     """Prints and keeps what was found. Returns the exit code."""
-    facts, versions = setup.facts(bench.shared), setup.versions()
+    facts, versions = setup.facts(options.dir.resolve()), setup.versions()
     command = shlex.join(["scripts/bench-files",
                           *(word for word in sys.argv[1:] if word != "--update-docs")])
     found = report.as_json(sections, facts, versions, command)
@@ -143,29 +144,58 @@ def finish(options, sections, bench):
     return 1 if failed or not sections else 0
 
 
+def measure_and_finish(options, folder, work):
+    """Measures, and shows what there is even if it ends early. Returns the exit code."""
+    sections, programs = [], setup.programs(setup.ROOT / "target")
+    setup.keys(work, ["127.0.0.1", link.ADDRESSES[0]])
+    bench = Bench(folder, work, programs, options)
+    status = 0
+    try:
+        measure(bench, options, programs, work, sections)
+    except KeyboardInterrupt:
+        setup.say("interrupted: this is what there is")
+        status = 130
+    except Stopped as stopped:
+        setup.say("stopped: this is what there is")
+        status = stopped.code
+    except Failed as error:
+        setup.say(f"{error}: this is what there is")
+        status = 1
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    return finish(options, sections, bench) or status
+
+
+class Stopped(SystemExit):
+    """A signal has come."""
+
+
+def stop(number, _frame):
+    """Ends the measurement in an orderly way, once."""
+    for other in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(128 + number)
+
+
 def main():
     """The whole benchmark."""
     options = arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _: sys.exit(128 + received))
-    target = setup.ROOT / "target"
-    folder = options.dir.resolve()
+        signal.signal(number, stop)
     try:
-        setup.install()
-        if not options.no_build:
-            setup.build(target)
-        programs = setup.programs(target)
-        with tempfile.TemporaryDirectory(prefix="anabranch-bench-") as name:
-            work, sections = Path(name), []
-            setup.keys(work, ["127.0.0.1", link.ADDRESSES[0]])
-            bench = Bench(folder, work, programs, options)
-            try:
-                measure(bench, options, programs, work, sections)
-            except KeyboardInterrupt:
-                setup.say("interrupted: this is what there is")
-                finish(options, sections, bench)
-                return 130
-            return finish(options, sections, bench)
+        with contextlib.ExitStack() as stack:
+            # The large file twice, or those of the link: one at a time arrives.
+            room = 2 * max(options.size, options.link_size + options.link_size_cubic)
+            folder = setup.own_folder(stack, options.dir.resolve(), room + (512 << 20))
+            work = setup.own_folder(stack, Path(tempfile.gettempdir()).resolve())
+            link.remove_left_over()
+            setup.install()
+            if not options.no_build:
+                setup.build(setup.ROOT / "target")
+            return measure_and_finish(options, folder, work)
     except Failed as error:
         setup.say(str(error))
         return 1
+    except KeyboardInterrupt:
+        return 130

@@ -51,12 +51,12 @@ def end_group(pid):
         pass
 
 
-def run(command, log, limit, environment):
-    """Runs a command to its end; its CPU time includes that of its children."""
+def run(command, log, limit, environment, folder):
+    """Runs a command in a folder to its end; its CPU time includes that of its children."""
     with open(log, "wb") as out:
         begin = time.perf_counter()
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                 env=environment, preexec_fn=die_with_parent,
+                                 env=environment, cwd=folder, preexec_fn=die_with_parent,
                                  start_new_session=True)
     # wait4 knows no limit, and polling would add its own time: an alarm ends the command.
     timed_out = []
@@ -116,12 +116,12 @@ def family(pid):
 class Server:
     """A program that runs until `stop`."""
 
-    def __init__(self, name, command, log, environment):
+    def __init__(self, name, command, log, environment, folder):
         self.name, self.log = name, log
         with open(log, "wb") as out:
             self.child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment,
-                preexec_fn=die_with_parent, start_new_session=True)
+                cwd=folder, preexec_fn=die_with_parent, start_new_session=True)
         self.idle_family = 1
 
     def wait_until(self, ready):

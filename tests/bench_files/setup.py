@@ -8,12 +8,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from .commands import PACKAGES
 from .process import Failed
 
 ROOT = Path(__file__).resolve().parents[2]
+#: What names of folders and namespaces begin with; the process id follows.
+PREFIX = "bench-files-"
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 NGINX = """
@@ -69,6 +72,31 @@ def quietly(command, **more):
         words = " ".join(map(str, command))
         raise Failed(f"{words}: exit code {done.returncode}\n{done.stderr.strip()[-2000:]}")
     return done.stdout
+
+
+def left_over(folder):
+    """What runs that were killed have left in a folder: its name begins with their number."""
+    found = []
+    for path in folder.glob(f"{PREFIX}*") if folder.is_dir() else ():
+        pid = path.name.removeprefix(PREFIX).split("-")[0]
+        if not Path("/proc", pid).exists():
+            found.append(path)
+    return found
+
+
+def own_folder(stack, parent, size=0):
+    """A folder that is removed at the end, with room for so many bytes. Those of runs that were
+    killed are removed now."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for path in left_over(parent):
+        shutil.rmtree(path, ignore_errors=True)
+    if shutil.disk_usage(parent).free < size:
+        raise Failed(f"{parent} has no room for {size >> 20} MiB")
+    name = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent)
+    if set(name) & set(" \t\n'\"\\$"):
+        raise Failed(f"{parent}: ssh and sh would take this name apart; choose another --dir")
+    stack.callback(shutil.rmtree, name, ignore_errors=True)
+    return Path(name)
 
 
 def install():
