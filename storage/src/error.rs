@@ -22,6 +22,8 @@ pub enum Error {
     OtherDirectory,
     /// No such file is open.
     NotOpen,
+    /// Somebody else has it open, and wants to be alone.
+    Busy,
     /// Not permitted: by the system, or the file is open for reading only.
     Denied,
     /// No space is left.
@@ -43,6 +45,7 @@ impl fmt::Display for Error {
             Self::NotEmpty => "the directory is not empty",
             Self::OtherDirectory => "files are renamed within one directory",
             Self::NotOpen => "no such file is open",
+            Self::Busy => "it is in use",
             Self::Denied => "permission denied",
             Self::Full => "no space is left",
             Self::ReadOnly => "the file system is read-only",

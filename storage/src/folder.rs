@@ -1,20 +1,31 @@
 //! Storage in a folder of the operating system.
 
+mod resolve;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with, statvfs};
+use rustix::fs::{
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat, Timespec, Timestamps,
+};
 use rustix::io::Errno;
 
-use crate::{Access, Entry, Error, FileId, Kind, MAX_LEN, Metadata, RelPath, Replace, Storage};
+use crate::{
+    Access, Attributes, Entry, Error, FileId, Kind, MAX_LEN, Metadata, Modified, RelPath, Replace,
+    Status, Storage,
+};
+use resolve::Place;
 
-/// A folder. Everything happens below it; a symbolic link at the end of a path is not followed.
+/// A folder. Everything happens below it: no symbolic link is followed, neither at the end of a
+/// path nor on the way.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    follow: bool,
     open: BTreeMap<FileId, (File, Access)>,
     next: u64,
 }
@@ -23,17 +34,20 @@ impl Folder {
     /// A folder that exists.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), open: BTreeMap::new(), next: 0 }
+        Self { root: root.into(), follow: false, open: BTreeMap::new(), next: 0 }
+    }
+
+    /// A folder that exists, in which symbolic links are followed, wherever they lead: for people
+    /// who send files of their own.
+    #[must_use]
+    pub fn following(root: impl Into<PathBuf>) -> Self {
+        Self { follow: true, ..Self::new(root) }
     }
 
     /// Where it is.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
-    }
-
-    fn below(&self, path: &RelPath) -> PathBuf {
-        path.below(&self.root)
     }
 
     fn keep(&mut self, file: File, access: Access) -> FileId {
@@ -49,26 +63,65 @@ impl Folder {
 
     fn writable(&self, id: FileId) -> Result<&File, Error> {
         match self.open.get(&id) {
-            Some((file, Access::Write)) => Ok(file),
+            Some((file, Access::Write | Access::Alone)) => Ok(file),
             Some((_, Access::Read)) => Err(Error::Denied),
             None => Err(Error::NotOpen),
         }
     }
+
+    /// Never waits for the other end of a pipe.
+    fn flags(&self) -> OFlags {
+        let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+        if self.follow { flags } else { flags | OFlags::NOFOLLOW }
+    }
+
+    fn looking(&self) -> AtFlags {
+        if self.follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW }
+    }
+
+    fn place<'a>(&self, path: &'a RelPath) -> Result<Place<'a>, Error> {
+        resolve::place(&self.root, path, self.follow)
+    }
+
+    fn look(&self, path: &RelPath) -> Result<Stat, Error> {
+        let place = self.place(path)?;
+        rustix::fs::statat(&place.dir, place.name, self.looking()).map_err(failed)
+    }
+
+    fn open_at(&self, path: &RelPath, flags: OFlags, mode: Mode) -> Result<File, Error> {
+        let place = self.place(path)?;
+        let flags = flags | self.flags();
+        let file = rustix::fs::openat(&place.dir, place.name, flags, mode).map_err(failed)?;
+        Ok(File::from(file))
+    }
 }
 
-/// Never waits for the other end of a pipe, never follows a link.
-fn flags() -> i32 {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    i32::try_from(flags.bits()).unwrap_or(0)
+fn failed(errno: Errno) -> Error {
+    io::Error::from(errno).into()
 }
 
-fn described(metadata: &fs::Metadata) -> Metadata {
-    let kind = match metadata.file_type() {
-        kind if kind.is_file() => Kind::File,
-        kind if kind.is_dir() => Kind::Dir,
+const fn kind(stat: &Stat) -> Kind {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Dir,
         _ => Kind::Other,
-    };
-    Metadata { kind, len: if kind == Kind::File { metadata.len() } else { 0 } }
+    }
+}
+
+fn described(stat: &Stat) -> Metadata {
+    let kind = kind(stat);
+    let len = if kind == Kind::File { u64::try_from(stat.st_size).unwrap_or(0) } else { 0 };
+    Metadata { kind, len }
+}
+
+fn status(stat: &Stat) -> Status {
+    let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    Status {
+        metadata: described(stat),
+        mode: u16::try_from(stat.st_mode & 0o7777).unwrap_or(0),
+        modified: Modified { seconds: stat.st_mtime, nanos },
+        id: stat.st_ino ^ stat.st_dev.rotate_left(32),
+    }
 }
 
 const fn check_len(len: u64) -> Result<(), Error> {
@@ -84,35 +137,43 @@ fn no_directory(metadata: Metadata) -> Result<(), Error> {
 }
 
 /// Renames, or fails if the new name is taken, in one step.
-fn rename_to_free(from: &Path, to: &Path) -> Result<(), Error> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+fn rename_to_free(from: &Place<'_>, to: &Place<'_>) -> Result<(), Error> {
+    use rustix::fs::{linkat, renameat_with, unlinkat};
+    match renameat_with(&from.dir, from.name, &to.dir, to.name, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         // A file system that cannot do that can give a second name to the file.
         Err(Errno::INVAL | Errno::NOSYS) => {
-            fs::hard_link(from, to)?;
-            Ok(fs::remove_file(from)?)
+            linkat(&from.dir, from.name, &to.dir, to.name, AtFlags::empty()).map_err(failed)?;
+            unlinkat(&from.dir, from.name, AtFlags::empty()).map_err(failed)
         }
-        Err(error) => Err(io::Error::from(error).into()),
+        Err(error) => Err(failed(error)),
     }
 }
 
 impl Storage for Folder {
     fn create(&mut self, path: &RelPath) -> Result<FileId, Error> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true).custom_flags(flags());
-        let file = options.open(self.below(path))?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let file = self.open_at(path, flags, Mode::from_raw_mode(0o666))?;
         Ok(self.keep(file, Access::Write))
     }
 
     fn open(&mut self, path: &RelPath, access: Access) -> Result<FileId, Error> {
-        let write = access == Access::Write;
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(write).custom_flags(flags()).open(self.below(path))?;
-        match described(&file.metadata()?).kind {
-            Kind::File => Ok(self.keep(file, access)),
-            Kind::Dir => Err(Error::IsADirectory),
-            Kind::Other => Err(Error::NotAFile),
+        let flags = if access == Access::Read { OFlags::RDONLY } else { OFlags::RDWR };
+        let file = self.open_at(path, flags, Mode::empty())?;
+        match described(&rustix::fs::fstat(&file).map_err(failed)?).kind {
+            Kind::File => {}
+            Kind::Dir => return Err(Error::IsADirectory),
+            Kind::Other => return Err(Error::NotAFile),
         }
+        if access == Access::Alone {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => return Err(Error::Busy),
+                // A file system without locks: nothing can be done about that.
+                Err(_) => {}
+            }
+        }
+        Ok(self.keep(file, access))
     }
 
     fn read_at(&mut self, file: FileId, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
@@ -154,21 +215,22 @@ impl Storage for Folder {
     }
 
     fn make_dir(&mut self, path: &RelPath) -> Result<(), Error> {
-        Ok(fs::create_dir(self.below(path))?)
+        let place = self.place(path)?;
+        let mode = Mode::from_raw_mode(0o777);
+        rustix::fs::mkdirat(&place.dir, place.name, mode).map_err(failed)
     }
 
     fn remove_dir(&mut self, path: &RelPath) -> Result<(), Error> {
         if path.is_root() {
             return Err(Error::Denied);
         }
-        Ok(fs::remove_dir(self.below(path))?)
+        let place = self.place(path)?;
+        rustix::fs::unlinkat(&place.dir, place.name, AtFlags::REMOVEDIR).map_err(failed)
     }
 
     fn sync_dir(&mut self, path: &RelPath) -> Result<(), Error> {
-        let mut options = OpenOptions::new();
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        options.read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
-        Ok(options.open(self.below(path))?.sync_all()?)
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        Ok(self.open_at(path, flags, Mode::empty())?.sync_all()?)
     }
 
     fn rename(&mut self, from: &RelPath, to: &RelPath, replace: Replace) -> Result<(), Error> {
@@ -182,45 +244,86 @@ impl Storage for Folder {
             Err(Error::NotFound) => {}
             Err(error) => return Err(error),
         }
-        let (from, to) = (self.below(from), self.below(to));
+        let (from, to) = (self.place(from)?, self.place(to)?);
         match replace {
-            Replace::Yes => Ok(fs::rename(from, to)?),
+            Replace::Yes => {
+                rustix::fs::renameat(&from.dir, from.name, &to.dir, to.name).map_err(failed)
+            }
             Replace::No => rename_to_free(&from, &to),
         }
     }
 
     fn remove(&mut self, path: &RelPath) -> Result<(), Error> {
         no_directory(self.metadata(path)?)?;
-        Ok(fs::remove_file(self.below(path))?)
+        let place = self.place(path)?;
+        rustix::fs::unlinkat(&place.dir, place.name, AtFlags::empty()).map_err(failed)
     }
 
     fn list(&mut self, path: &RelPath, max: usize) -> Result<Vec<Entry>, Error> {
+        let dir = self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let mut entries = Vec::new();
-        for entry in fs::read_dir(self.below(path))? {
+        for entry in Dir::read_from(&dir).map_err(failed)? {
             if entries.len() >= max {
                 break;
             }
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if path.join(&name).is_none() {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = std::str::from_utf8(entry.file_name().to_bytes()) else { continue };
+            if path.join(name).is_none() {
                 continue;
             }
-            match entry.metadata() {
-                Ok(metadata) => entries.push(Entry { name, metadata: described(&metadata) }),
-                // Gone since it was listed.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
+            match rustix::fs::statat(dir.as_fd(), name, self.looking()) {
+                Ok(stat) => {
+                    entries.push(Entry { name: name.to_owned(), metadata: described(&stat) });
+                }
+                // Gone since it was listed, or a link to nowhere.
+                Err(Errno::NOENT | Errno::LOOP) => {}
+                Err(error) => return Err(failed(error)),
             }
         }
         Ok(entries)
     }
 
     fn metadata(&mut self, path: &RelPath) -> Result<Metadata, Error> {
-        Ok(described(&fs::symlink_metadata(self.below(path))?))
+        Ok(described(&self.look(path)?))
     }
 
     fn free_space(&mut self) -> Result<u64, Error> {
-        let all = statvfs(&self.root).map_err(io::Error::from)?;
+        let all = rustix::fs::statvfs(&self.root).map_err(failed)?;
         Ok(all.f_bavail.saturating_mul(all.f_frsize))
+    }
+
+    fn status(&mut self, path: &RelPath) -> Result<Status, Error> {
+        Ok(status(&self.look(path)?))
+    }
+
+    fn stat(&mut self, file: FileId) -> Result<Status, Error> {
+        Ok(status(&rustix::fs::fstat(self.file(file)?).map_err(failed)?))
+    }
+
+    fn set_attributes(&mut self, path: &RelPath, attributes: Attributes) -> Result<(), Error> {
+        if kind(&self.look(path)?) == Kind::Other {
+            return Err(Error::NotAFile);
+        }
+        if let Some(modified) = attributes.modified {
+            let time = |seconds, nanos| Timespec { tv_sec: seconds, tv_nsec: nanos };
+            let stamps = Timestamps {
+                last_access: time(0, rustix::fs::UTIME_OMIT),
+                last_modification: time(modified.seconds, modified.nanos.into()),
+            };
+            let place = self.place(path)?;
+            rustix::fs::utimensat(&place.dir, place.name, &stamps, AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(failed)?;
+        }
+        if let Some(mode) = attributes.mode {
+            let file = self.open_at(path, OFlags::RDONLY, Mode::empty())?;
+            let mode = Mode::from_raw_mode(u32::from(mode & 0o7777));
+            rustix::fs::fchmod(&file, mode).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn sync_all(&mut self) -> Result<(), Error> {
+        let root = File::open(&self.root)?;
+        rustix::fs::syncfs(&root).map_err(failed)
     }
 }

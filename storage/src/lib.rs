@@ -39,6 +39,9 @@ pub enum Access {
     Read,
     /// Reading and writing.
     Write,
+    /// Reading and writing, as the only one who has opened it like this: [`Error::Busy`] otherwise,
+    /// whichever program the other one is.
+    Alone,
 }
 
 /// What to do with a file that has the new name already.
@@ -68,6 +71,37 @@ pub struct Metadata {
     pub kind: Kind,
     /// A file's length in bytes, otherwise 0.
     pub len: u64,
+}
+
+/// When something was last modified, since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Modified {
+    /// Whole seconds, negative before 1970.
+    pub seconds: i64,
+    /// And so many nanoseconds, below 1 000 000 000.
+    pub nanos: u32,
+}
+
+/// Everything that is known about a file or a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What it is.
+    pub metadata: Metadata,
+    /// Permission bits, the lowest twelve.
+    pub mode: u16,
+    /// When its content was last modified.
+    pub modified: Modified,
+    /// Which file it is: another number than that of every other one that is there.
+    pub id: u64,
+}
+
+/// What of it can be set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits, the lowest twelve.
+    pub mode: Option<u16>,
+    /// When its content was last modified.
+    pub modified: Option<Modified>,
 }
 
 /// A name in a directory.
@@ -177,4 +211,29 @@ pub trait Storage {
     /// # Errors
     /// The environment's.
     fn free_space(&mut self) -> Result<u64, Error>;
+
+    /// Everything about what a name stands for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and the environment's errors.
+    fn status(&mut self, path: &RelPath) -> Result<Status, Error>;
+
+    /// Everything about an open file.
+    ///
+    /// # Errors
+    /// [`Error::NotOpen`], and the environment's errors.
+    fn stat(&mut self, file: FileId) -> Result<Status, Error>;
+
+    /// Sets attributes of a file or a directory. They survive a crash as its content does.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotAFile`], and the environment's errors.
+    fn set_attributes(&mut self, path: &RelPath, attributes: Attributes) -> Result<(), Error>;
+
+    /// Everything that was written, and every name, will survive a crash: cheaper than
+    /// [`Storage::sync`] of many files.
+    ///
+    /// # Errors
+    /// The environment's. As with [`Storage::sync`], what was written may then be lost.
+    fn sync_all(&mut self) -> Result<(), Error>;
 }

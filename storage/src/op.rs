@@ -1,6 +1,8 @@
 //! Operations and their answers as data.
 
-use crate::{Access, Entry, Error, FileId, Metadata, RelPath, Replace, Storage};
+use crate::{
+    Access, Attributes, Entry, Error, FileId, Metadata, RelPath, Replace, Status, Storage,
+};
 
 /// One call of [`Storage`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,14 @@ pub enum Op {
     Metadata(RelPath),
     /// [`Storage::free_space`].
     FreeSpace,
+    /// [`Storage::status`].
+    Status(RelPath),
+    /// [`Storage::stat`].
+    Stat(FileId),
+    /// [`Storage::set_attributes`].
+    SetAttributes(RelPath, Attributes),
+    /// [`Storage::sync_all`].
+    SyncAll,
 }
 
 /// What a call of [`Storage`] gives.
@@ -73,6 +83,8 @@ pub enum Answer {
     Is(Metadata),
     /// Bytes that are free.
     Free(u64),
+    /// Everything about a file or a directory.
+    Status(Status),
 }
 
 /// Carries out an operation.
@@ -102,5 +114,9 @@ pub fn perform(storage: &mut dyn Storage, op: &Op) -> Result<Answer, Error> {
         Op::List(path, max) => storage.list(path, *max).map(Answer::Listed),
         Op::Metadata(path) => storage.metadata(path).map(Answer::Is),
         Op::FreeSpace => storage.free_space().map(Answer::Free),
+        Op::Status(path) => storage.status(path).map(Answer::Status),
+        Op::Stat(file) => storage.stat(*file).map(Answer::Status),
+        Op::SetAttributes(path, attributes) => storage.set_attributes(path, *attributes).map(done),
+        Op::SyncAll => storage.sync_all().map(done),
     }
 }

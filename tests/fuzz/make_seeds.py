@@ -148,7 +148,7 @@ def file_entry(name, size, more=b""):
     return prefixed(varint(0) + prefixed(name) + varint(size + 1) + varint(1 << 20) + more)
 
 
-FILE_OFFER = file_message(0, TOKEN, 3, 1_000_001, tlv(1, b"photos") + tlv(2, b"in/box"))
+FILE_OFFER = file_message(0, TOKEN, 3, 1_000_001, tlv(1, b"photos") + tlv(2, b"in/box") + tlv(4, b"\2"))
 FILE_TIME = tlv(1, varint(0o644)) + tlv(2, bytes(12)) + tlv(3, HASH) + tlv(4, b"\1")
 FILE_ENTRIES = file_message(3, 0, 1, 2, file_entry(b"a/b", 70_000, FILE_TIME), file_entry(b"pipe", -1))
 FILE_TAKE = file_message(4, 0, 0, 1, 0, 5, HASH) + file_message(4, 1, 1)

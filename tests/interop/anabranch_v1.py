@@ -93,10 +93,9 @@ async def all_pages(client, most):
 async def refused_streams(client):
     """AB-S3, AB-S4: the codes with which streams of no known type are refused."""
     expected = {wire.reserved(n): wire.NONE for n in (0, 1, 40_000)}
-    expected |= {kind: wire.UNKNOWN_STREAM for kind in (2, 3, 4, 5, 6, 100, 1 << 40)}
+    expected |= {kind: wire.UNKNOWN_STREAM for kind in (2, 5, 6, 7, 8, 100, 1 << 40)}
     refused = {}
     for index, (kind, code) in enumerate(expected.items()):
-        # A client has three unidirectional streams (section 7), and many of the others.
         for unidirectional in [False] * 5 + [True] * (index % 4 == 0):
             first = wire.varint(kind) + b"what nobody reads"
             stream = client.open_stream(None, first, unidirectional)
@@ -107,6 +106,46 @@ async def refused_streams(client):
             expect(got == {code}, f"AB-S3, AB-S4: type {kind} refused with {got}, not {code}")
             refused[str(kind)] = code
     return refused
+
+
+class FileControl:
+    """A file control stream with one message of ours, and what is answered."""
+
+    def __init__(self, client, first):
+        self.reader = wire.Messages()
+        self.said = []
+        self.fin = False
+        self.stream = client.open_stream(self, wire.varint(wire.FILE_CONTROL) + first)
+
+    def on_data(self, data, fin):
+        self.said += self.reader.feed(data)
+        self.fin |= fin
+
+    def on_reset(self, code):
+        raise ProtocolError(f"AB-F26: a refusal is a word, not a reset with {code}")
+
+
+async def refused_files(client):
+    """AB-F30: a server without files refuses what is offered, requested and asked."""
+    token = bytes(range(16))
+    offer = wire.message(wire.OFFER, token + wire.varint(2) + wire.varint(0))
+    request = wire.message(
+        wire.REQUEST, token + wire.varint(1 << 20) + wire.varint(1) + wire.sized(b"clip")
+    )
+    question = wire.message(
+        wire.QUERY, wire.varint(0) + wire.sized(b"") + wire.sized(b"") + wire.varint(9)
+    )
+    for first, answer in ((offer, wire.CANCEL), (request, wire.CANCEL), (question, wire.REPLY)):
+        control = FileControl(client, first)
+        await client.until(lambda: control.fin)
+        client.send(control.stream, b"", fin=True)
+        ((kind, body),) = control.said
+        fields = wire.Fields(body)
+        expect(kind == answer, f"AB-F26, AB-F32: {kind} instead of {answer}")
+        if kind == wire.REPLY:
+            expect(fields.varint() == 0, "AB-F32: no refusal")
+        code = fields.varint()
+        expect(code == wire.REFUSED, f"AB-F30: refused with {code}")
 
 
 async def probe():
@@ -120,6 +159,7 @@ async def probe():
             client.say(bytes([byte]))
         await client.until(lambda: client.pongs[-1] == 9)
         refused = await refused_streams(client)
+        await refused_files(client)
         client.change_connection_id()
         await ping(client, list(range(64)))
         entries, pages = await all_pages(client, OPTIONS.page)

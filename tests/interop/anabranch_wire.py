@@ -14,10 +14,14 @@ VERSION = 1
 
 # Stream types (AB-S1).
 CONTROL, MEDIA = 0, 1
+FILE_CONTROL = 3
 
 # Control messages (AB-C3).
 HELLO, PING, PONG, GOAWAY, LIST, LISTING = range(6)
 MAX_MESSAGE = 16_384
+
+# Messages of a file control stream, of those of files that this peer says or hears (AB-F3).
+OFFER, REQUEST, CANCEL, QUERY, REPLY = 0, 1, 15, 32, 33
 
 # TLVs of OPEN_STREAM and OPEN_ACK (AB-M10).
 NAME, FIRST_CHUNK, FIRST_BYTE, PAUSE, PACE, MAX_CHUNK, KEEPALIVE, TIMEOUT = range(1, 9)
@@ -40,7 +44,7 @@ BY_BITRATE, UNPACED = 0, 1
 DISCONTINUITY = 0x08
 
 # Codes (section 6).
-NONE, INTERNAL, VIOLATION, UNKNOWN_STREAM, LIMIT, TIMED_OUT = range(6)
+NONE, INTERNAL, VIOLATION, UNKNOWN_STREAM, LIMIT, TIMED_OUT, GOING_AWAY, REFUSED = range(8)
 
 
 def reserved(n):

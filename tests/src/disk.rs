@@ -10,6 +10,7 @@ mod config;
 mod dir;
 mod file;
 mod files;
+mod shared;
 mod space;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use anabranch_storage::{Answer, Error, Op, RelPath, perform};
 
 pub use config::{DiskConfig, Order};
 pub use files::FileSystem;
+pub use shared::{Death, Shared};
 
 /// An operation that was submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,15 +88,21 @@ enum Touch {
 const fn touch(op: &Op) -> Touch {
     match op {
         Op::Close(_) | Op::FreeSpace => Touch::Nothing,
-        Op::ReadAt { .. } | Op::List(..) | Op::Metadata(_) | Op::Open(..) => Touch::Read,
+        Op::ReadAt { .. }
+        | Op::List(..)
+        | Op::Metadata(_)
+        | Op::Status(_)
+        | Op::Stat(_)
+        | Op::Open(..) => Touch::Read,
         Op::Create(_)
         | Op::WriteAt { .. }
         | Op::SetLen(..)
         | Op::MakeDir(_)
         | Op::RemoveDir(_)
         | Op::Rename { .. }
+        | Op::SetAttributes(..)
         | Op::Remove(_) => Touch::Change,
-        Op::Sync(_) | Op::SyncDir(_) => Touch::Sync,
+        Op::Sync(_) | Op::SyncDir(_) | Op::SyncAll => Touch::Sync,
     }
 }
 
@@ -229,6 +237,7 @@ impl Disk {
                 )?;
             }
             Op::Sync(file) => self.files.fail_sync(*file, &mut self.rng)?,
+            Op::SyncAll => self.files.fail_sync_all(&mut self.rng),
             _ => {}
         }
         *match touch(op) {

@@ -16,6 +16,8 @@ mod fake;
 mod files;
 #[path = "fuzz/input.rs"]
 mod input;
+#[path = "fuzz/run.rs"]
+mod run;
 #[path = "fuzz/streams.rs"]
 mod streams;
 #[path = "fuzz/traces.rs"]

@@ -11,6 +11,7 @@ pub mod cert;
 pub mod content;
 pub mod deterministic;
 pub mod disk;
+pub mod ferry;
 pub mod fuzz;
 pub mod link;
 pub mod network;

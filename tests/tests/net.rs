@@ -36,6 +36,8 @@ macro_rules! suite {
         mod faults;
         #[path = "files.rs"]
         mod files;
+        #[path = "files_limits.rs"]
+        mod files_limits;
         #[path = "files_pace.rs"]
         mod files_pace;
         #[path = "files_resume.rs"]

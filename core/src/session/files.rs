@@ -47,8 +47,8 @@ pub use meter::{LimitedBy, Shares};
 pub use name::Names;
 pub(crate) use transfer::Transfer;
 pub use types::{
-    Accept, Channel, ChannelStats, End, Ended, Entry, Have, Kind, Modified, Offer, Request, Stats,
-    Token, piece_size,
+    Accept, Channel, ChannelStats, End, Ended, Entry, Existing, Have, Kind, Modified, Offer,
+    Request, Stats, Token, piece_size,
 };
 
 /// The states of senders and receivers, of their files and of their pieces.

@@ -30,7 +30,7 @@ pub struct Habits {
     pub skips: Option<String>,
     /// An entry with this name cannot be written.
     pub unwritable: Option<String>,
-    /// Offers and requests are refused.
+    /// Offers, requests and questions are refused.
     pub refuses: Option<Code>,
     /// How offers are accepted.
     pub accept: files::Accept,
@@ -157,7 +157,7 @@ impl FilesApp {
             }
             Files::Complete { file, size, root } => self.commit(key, *file, *size, *root),
             Files::Finishing if !self.habits.never_finishes => vec![Command::Finish],
-            Files::Asked(query) => vec![Command::Reply(self.answer(query))],
+            Files::Asked(query) => vec![self.on_question(query)],
             Files::Ended(ended) => {
                 let before = self.ended.insert(key, (**ended).clone());
                 assert_eq!(before, None, "{key:?} ended twice");
@@ -200,6 +200,13 @@ impl FilesApp {
         }
         self.session(key).outgoing = outgoing;
         vec![Command::Offer(Offer::new(token))]
+    }
+
+    fn on_question(&self, query: &Query) -> Command {
+        match self.habits.refuses {
+            Some(code) => Command::Cancel { code, reason: "not here".to_owned() },
+            None => Command::Reply(self.answer(query)),
+        }
     }
 
     /// When it does something next.

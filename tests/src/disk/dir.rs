@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anabranch_core::rng::Rng;
+use anabranch_storage::Attributes;
 
 use super::Order;
 use super::file::Survives;
@@ -19,6 +20,8 @@ pub(super) struct DirNode {
     seen: BTreeMap<String, Node>,
     durable: BTreeMap<String, Node>,
     pending: Vec<Step>,
+    /// Mode and time.
+    pub(super) attributes: Attributes,
 }
 
 fn apply(names: &mut BTreeMap<String, Node>, step: &Step) {

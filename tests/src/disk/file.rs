@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anabranch_core::rng::Rng;
+use anabranch_storage::{Attributes, Modified};
 
 /// Disks write so many bytes or none of them.
 const SECTOR: usize = 512;
@@ -43,6 +44,8 @@ pub(super) struct FileNode {
     seen: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<Change>,
+    attributes: Attributes,
+    changes: i64,
 }
 
 /// How much of what was not synced survives a crash.
@@ -86,7 +89,18 @@ impl FileNode {
         self.change(Change::Len(len));
     }
 
+    /// Mode and time. Every change takes place at a time of its own.
+    pub(super) const fn attributes(&self) -> Attributes {
+        self.attributes
+    }
+
+    pub(super) fn set_attributes(&mut self, attributes: Attributes) {
+        super::files::merge(&mut self.attributes, attributes);
+    }
+
     fn change(&mut self, change: Change) {
+        self.changes += 1;
+        self.attributes.modified = Some(Modified { seconds: self.changes, nanos: 0 });
         change.apply(&mut self.seen);
         self.pending.push(change);
     }

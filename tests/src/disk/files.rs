@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anabranch_core::rng::Rng;
-use anabranch_storage::{Access, Entry, Error, FileId, Kind, Metadata, RelPath, Replace, Storage};
+use anabranch_storage::{
+    Access, Attributes, Entry, Error, FileId, Kind, Metadata, RelPath, Replace, Status, Storage,
+};
 
 use super::Order;
 use super::dir::{DirNode, Node};
@@ -76,6 +78,14 @@ impl FileSystem {
         Ok(())
     }
 
+    pub(super) fn fail_sync_all(&mut self, rng: &mut Rng) {
+        for thing in self.things.values_mut() {
+            if let Thing::File(file) = thing {
+                file.fail_sync(rng);
+            }
+        }
+    }
+
     pub(super) fn vanish(&mut self, path: &RelPath) -> Result<(), Error> {
         self.find(path)?;
         match path.split() {
@@ -146,7 +156,7 @@ impl FileSystem {
     fn writable(&self, file: FileId) -> Result<Node, Error> {
         let (node, access) = self.opened(file)?;
         match access {
-            Access::Write => self.changeable().map(|()| node),
+            Access::Write | Access::Alone => self.changeable().map(|()| node),
             Access::Read => Err(Error::Denied),
         }
     }
@@ -219,6 +229,19 @@ impl FileSystem {
         }
     }
 
+    fn status_of(&self, node: Node) -> Status {
+        let attributes = match &self.things[&node] {
+            Thing::File(file) => file.attributes(),
+            Thing::Dir(dir) => dir.attributes,
+        };
+        Status {
+            metadata: self.described(node),
+            mode: attributes.mode.unwrap_or(0o644),
+            modified: attributes.modified.unwrap_or_default(),
+            id: node,
+        }
+    }
+
     fn resize(&mut self, node: Node, from: usize) {
         let to = self.file(node).content().len();
         self.space.change(from, to);
@@ -236,8 +259,12 @@ impl Storage for FileSystem {
         if self.is_dir(node) {
             return Err(Error::IsADirectory);
         }
-        if access == Access::Write {
+        if access != Access::Read {
             self.changeable()?;
+        }
+        let taken = (node, Access::Alone);
+        if access == Access::Alone && self.open.values().any(|open| *open == taken) {
+            return Err(Error::Busy);
         }
         Ok(self.keep(node, access))
     }
@@ -365,4 +392,40 @@ impl Storage for FileSystem {
             None => Err(Error::NotFound),
         }
     }
+
+    fn status(&mut self, path: &RelPath) -> Result<Status, Error> {
+        self.find(path).map(|node| self.status_of(node))
+    }
+
+    fn stat(&mut self, file: FileId) -> Result<Status, Error> {
+        self.opened(file).map(|(node, _)| self.status_of(node))
+    }
+
+    fn set_attributes(&mut self, path: &RelPath, attributes: Attributes) -> Result<(), Error> {
+        let node = self.find(path)?;
+        self.changeable()?;
+        match self.things.get_mut(&node) {
+            Some(Thing::File(file)) => file.set_attributes(attributes),
+            Some(Thing::Dir(dir)) => merge(&mut dir.attributes, attributes),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn sync_all(&mut self) -> Result<(), Error> {
+        for thing in self.things.values_mut() {
+            match thing {
+                Thing::File(file) => file.sync(),
+                Thing::Dir(dir) => dir.sync(),
+            }
+        }
+        self.collect();
+        Ok(())
+    }
+}
+
+/// What is set replaces what was.
+pub(super) fn merge(old: &mut Attributes, new: Attributes) {
+    old.mode = new.mode.or(old.mode);
+    old.modified = new.modified.or(old.modified);
 }

@@ -8,8 +8,8 @@ use anabranch_core::files::block::Head;
 use anabranch_core::files::message::entries::Parsed;
 use anabranch_core::files::message::{Message, Verdict};
 use anabranch_core::files::{
-    self, Accept, Command, Entry, Event as Files, Have, Offer, Order, Pulled, Query, Reply,
-    Request, Token, hash,
+    self, Accept, Command, Entry, Event as Files, Existing, Have, Offer, Order, Pulled, Query,
+    Reply, Request, Token, hash,
 };
 use anabranch_core::id::StreamId;
 use anabranch_core::trace::{Contents, Recorder};
@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use super::fake::lock;
 use super::input::Input;
-use super::streams::{Run, replayed};
+use super::run::{Run, replayed};
 
 /// The bytes of all files.
 const BYTE: u8 = 7;
@@ -301,6 +301,7 @@ fn message(input: &mut Input<'_>) -> Message {
             bytes: None,
             label: reason,
             target: String::new(),
+            existing: Existing::default(),
         },
         1 => Message::Request { token, window: u64::from(a) << 12, names: vec![reason] },
         2 => Message::Accept { window: u64::from(a) << 12 },

@@ -3,7 +3,7 @@
 use anabranch_core::files::block::Head;
 use anabranch_core::files::message::entries::Parsed;
 use anabranch_core::files::message::{Message, Parsed as Read, Verdict};
-use anabranch_core::files::{End, Entry, Event, Hash, Token, hash};
+use anabranch_core::files::{End, Entry, Event, Existing, Hash, Token, hash};
 use anabranch_core::id::{Dir, StreamId};
 use anabranch_core::transport::Offered;
 use anabranch_core::wire::varint;
@@ -11,12 +11,11 @@ use anabranch_core::{Code, Violation, limits};
 use anabranch_tests::apps::{FilesApp, Source};
 use anabranch_tests::pair::Pair;
 
-
 use super::files::{PIECE, SECONDS};
 use super::options;
 
 /// A rogue that is connected, and has greeted.
-fn rogue() -> Pair {
+pub(super) fn rogue() -> Pair {
     let mut pair = Pair::new(1, options());
     pair.server_files = FilesApp::with(vec![
         Source::file("s/a", 1, 300_000),
@@ -32,35 +31,36 @@ fn rogue() -> Pair {
     pair
 }
 
-fn encode(messages: &[Message]) -> Vec<u8> {
+pub(super) fn encode(messages: &[Message]) -> Vec<u8> {
     messages.iter().flat_map(Message::encode).collect()
 }
 
-fn offer() -> Message {
+pub(super) fn offer() -> Message {
     Message::Offer {
         token: Token([1; 16]),
         entries: None,
         bytes: None,
         label: String::new(),
         target: String::new(),
+        existing: Existing::default(),
     }
 }
 
-fn entry(name: &str, size: u64) -> Entry {
+pub(super) fn entry(name: &str, size: u64) -> Entry {
     Entry { piece: 64 << 10, ..Entry::file(name, Some(size)) }
 }
 
-fn page(first: u32, last: bool, entries: Vec<Entry>) -> Message {
+pub(super) fn page(first: u32, last: bool, entries: Vec<Entry>) -> Message {
     Message::Entries { first, last, entries: entries.into_iter().map(Parsed::Known).collect() }
 }
 
-fn request(names: &[&str], window: u64) -> Message {
+pub(super) fn request(names: &[&str], window: u64) -> Message {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     Message::Request { token: Token([2; 16]), window, names }
 }
 
 /// Says the first message, waits for the answer, and says the others.
-fn say(pair: &mut Pair, messages: &[Message]) -> StreamId {
+pub(super) fn say(pair: &mut Pair, messages: &[Message]) -> StreamId {
     let id = pair.rogues[0].open_typed(3, &encode(&messages[..1]), false);
     pair.run_for(SECONDS(1));
     pair.rogues[0].write(id, &encode(&messages[1..]), false);
@@ -80,7 +80,7 @@ fn block(control: StreamId, file: u32, piece: u64, bytes: &[u8], hash: Hash) -> 
 
 /// How the server's side of the only transfer ended, and that its connection goes on.
 #[track_caller]
-fn ends(pair: &mut Pair, what: &str) -> End {
+pub(super) fn ends(pair: &mut Pair, what: &str) -> End {
     pair.run_for(SECONDS(3));
     let ended: Vec<End> = pair.server_files.ended.values().map(|e| e.how.clone()).collect();
     let [how] = &ended[..] else { panic!("{what}: {ended:?}") };
@@ -220,7 +220,7 @@ fn first_messages_that_begin_nothing_are_refused_without_a_word_to_the_applicati
 }
 
 /// A transfer of one file of three pieces, accepted, and its control stream.
-fn receiving() -> (Pair, StreamId) {
+pub(super) fn receiving() -> (Pair, StreamId) {
     let mut pair = rogue();
     let messages = [offer(), page(0, true, vec![entry("a", 2 * PIECE + 5)])];
     let id = say(&mut pair, &messages);
@@ -301,113 +301,6 @@ fn data_streams_that_end_too_early_or_belong_nowhere() {
 }
 
 #[test]
-fn a_sender_that_opens_too_many_data_streams_is_stopped() {
-    let (mut pair, control) = receiving();
-    let mut prefix = Vec::new();
-    varint::put(&mut prefix, 4);
-    varint::put(&mut prefix, control.0);
-    let ids: Vec<StreamId> = (0..=limits::MAX_DATA_STREAMS)
-        .map(|_| pair.rogues[0].open(Dir::Uni, &prefix, false))
-        .collect();
-    pair.run_for(SECONDS(1));
-    let last = ids[limits::MAX_DATA_STREAMS];
-    pair.rogues[0].write_on(last, &[0]);
-    let stopped = pair.rogues[0].stopped.get(&last).copied();
-    assert_eq!(stopped, Some(anabranch_core::transport::StreamEnd::ByPeer(Code::Limit)));
-    pair.rogues[0].write_on(ids[0], &[0]);
-    assert_eq!(pair.rogues[0].stopped.get(&ids[0]), None);
-}
-
-#[test]
-fn entries_are_announced_only_so_far_ahead() {
-    let mut pair = rogue();
-    let id = say(&mut pair, &[offer()]);
-    let mut first = 0u32;
-    while first as usize <= limits::MAX_OPEN_ENTRIES {
-        let entries = (first..first + 128).map(|n| entry(&format!("{n}"), 1)).collect();
-        pair.rogues[0].write(id, &page(first, false, entries).encode(), false);
-        first += 128;
-    }
-    let how = ends(&mut pair, "too many entries");
-    assert_eq!(how, End::Violation(Violation::FileLimit("entries")));
-}
-
-#[test]
-fn pieces_are_sent_only_so_far_ahead_of_their_acknowledgement() {
-    let mut pair = rogue();
-    pair.server_files.habits.store_delay = SECONDS(1_000);
-    let id = say(&mut pair, &[offer()]);
-    let count = limits::MAX_OPEN_PIECES as u32 + 1;
-    // Of one file, since there are not so many entries at once.
-    let size = u64::from(count) * PIECE;
-    pair.rogues[0].write(id, &page(0, true, vec![entry("a", size)]).encode(), false);
-    pair.run_for(SECONDS(1));
-    let bytes = vec![0; 64 << 10];
-    let mut stream = Vec::new();
-    varint::put(&mut stream, 4);
-    varint::put(&mut stream, id.0);
-    let data = pair.rogues[0].open(Dir::Uni, &stream, false);
-    // 64 MiB and a piece are reached before there are so many pieces.
-    let enough = (limits::MAX_FILE_WINDOW + u64::from(limits::MAX_PIECE)) / PIECE + 1;
-    for piece in 0..enough {
-        let mut one = Vec::new();
-        let hash = hash::piece(&bytes);
-        Head { file: 0, piece, len: 64 << 10, hash }.encode(&mut one);
-        one.extend_from_slice(&bytes);
-        pair.rogues[0].write(data, &one, false);
-        if piece % 16 == 0 {
-            pair.run_for(std::time::Duration::from_millis(30));
-        }
-    }
-    let how = ends(&mut pair, "too many pieces");
-    assert_eq!(how, End::Violation(Violation::FileLimit("pieces that are not stored")));
-}
-
-#[test]
-fn so_many_pieces_may_wait_to_be_stored() {
-    let mut pair = rogue();
-    pair.server_files.habits.store_delay = SECONDS(1_000);
-    let id = say(&mut pair, &[offer()]);
-    // Last pieces are small: many of them fit a window.
-    let count = u32::try_from(limits::MAX_OPEN_ENTRIES).unwrap();
-    for first in (0..count).step_by(128) {
-        let entries = (first..first + 128).map(|n| entry(&format!("{n}"), PIECE + 1)).collect();
-        pair.rogues[0].write(id, &page(first, first + 128 == count, entries).encode(), false);
-    }
-    pair.run_for(SECONDS(1));
-    let mut stream = Vec::new();
-    varint::put(&mut stream, 4);
-    varint::put(&mut stream, id.0);
-    for file in 0..count {
-        Head { file, piece: 1, len: 1, hash: hash::piece(&[0]) }.encode(&mut stream);
-        stream.push(0);
-    }
-    let data = pair.rogues[0].open(Dir::Uni, &stream, false);
-    pair.run_for(SECONDS(1));
-    assert!(pair.server_files.ended.is_empty(), "{:?}", pair.server_files.ended);
-    let bytes = vec![0; 64 << 10];
-    let mut one = Vec::new();
-    Head { file: 0, piece: 0, len: 64 << 10, hash: hash::piece(&bytes) }.encode(&mut one);
-    pair.rogues[0].write(data, &[one, bytes].concat(), false);
-    let how = ends(&mut pair, "one piece more");
-    assert_eq!(how, End::Violation(Violation::FileLimit("pieces that are not stored")));
-}
-
-#[test]
-fn so_many_streams_in_one_direction_are_open_at_once() {
-    let mut pair = rogue();
-    let mut opened = 0;
-    while let Some(id) = pair.rogues[0].transport.open(Dir::Uni) {
-        pair.rogues[0].write(id, &[0xc0, 0], false);
-        opened += 1;
-    }
-    assert_eq!(opened, limits::MAX_PEER_UNI_STREAMS);
-    // Those that are refused make room for others.
-    pair.run_for(SECONDS(1));
-    assert_eq!(pair.rogues[0].down, None);
-}
-
-#[test]
 fn hostile_names_are_given_up_one_by_one() {
     let names =
         ["../../etc/passwd", "/etc/passwd", "a/../b", "", "nul", "a\\b", "ok", "x\u{202e}y"];
@@ -439,28 +332,4 @@ fn hostile_names_are_given_up_one_by_one() {
     let mut expected: Vec<_> = (0..8).filter(|n| *n != 6).map(|n| (n, Code::BadName)).collect();
     expected.push((8, Code::Unsupported));
     assert_eq!(failed, expected);
-}
-
-#[test]
-fn a_peer_that_never_reads_or_never_answers_stops_only_itself() {
-    // It asks for everything, and says nothing more.
-    let mut pair = rogue();
-    for _ in 0..limits::MAX_TRANSFERS {
-        pair.rogues[0].open_typed(3, &request(&["s"], 1 << 20).encode(), false);
-    }
-    let more = pair.rogues[0].open_typed(3, &request(&["s"], 1 << 20).encode(), false);
-    pair.run_for(SECONDS(2));
-    assert_eq!(pair.rogues[0].received(more).end, Some(Err(Code::Limit)));
-    assert_eq!(pair.server_files.ended.len(), 0);
-    // Pauses and resumes by the thousand are events, and no more than fit.
-    let mut pair = rogue();
-    let id = pair.rogues[0].open_typed(3, &request(&["s"], 1 << 20).encode(), false);
-    let flood: Vec<Message> = (0..20_000)
-        .map(|n| if n % 2 == 0 { Message::Pause { reason: "x".into() } } else { Message::Resume })
-        .collect();
-    pair.rogues[0].write(id, &encode(&flood), false);
-    pair.run_for(SECONDS(5));
-    let pauses = pair.server_files.told.iter().filter(|(_, event)| *event == Event::Resumed);
-    assert_eq!(pauses.count(), 10_000);
-    assert_eq!(pair.rogues[0].down, None);
 }

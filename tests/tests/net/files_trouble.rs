@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use anabranch_core::files::{End, Event};
-use anabranch_core::{Code, Files, limits};
+use anabranch_core::files::{End, Event, Query, Reply};
+use anabranch_core::{Code, ConnId, Files, limits};
 use anabranch_tests::apps::{FilesApp, Source};
 use anabranch_tests::oracle::{Key, Who};
 use anabranch_tests::pair::Pair;
-
 
 use super::files::{CLIENT, PIECE, SECONDS, pushing, sending, server_key};
 use super::options;
@@ -151,6 +150,34 @@ fn offers_and_requests_are_refused_with_a_reason() {
     assert!(matches!(ended.how, End::Peer(Code::NotFound, _)), "{ended:?}");
 }
 
+/// Asks for a page of transfers.
+fn ask(pair: &mut Pair, conn: ConnId) -> Key {
+    let query = Query::Transfers { after: None, most: 1 };
+    (conn, pair.conn(CLIENT, conn).unwrap().ask_files(query).unwrap())
+}
+
+fn answer(pair: &mut Pair, asked: Key) -> Reply {
+    assert_eq!(pair.file_end(CLIENT, asked, SECONDS(5)).how, End::Complete);
+    let told = &pair.client_files[0].told;
+    let reply = told.iter().find_map(|(key, event)| match event {
+        Event::Replied(reply) if *key == asked => Some(reply.clone()),
+        _ => None,
+    });
+    reply.expect("an answer")
+}
+
+#[test]
+fn questions_are_refused_with_an_answer() {
+    let (mut pair, conn) = sending(options(), three());
+    pair.server_files.habits.refuses = Some(Code::Refused);
+    let refusal = Reply::Refused { code: Code::Refused, reason: "not here".into() };
+    let asked = ask(&mut pair, conn);
+    assert_eq!(answer(&mut pair, asked), refusal);
+    let key = server_key(&pair);
+    let ended = pair.file_end(Who::Server, key, SECONDS(5));
+    assert_eq!(ended.how, End::Local(Code::Refused));
+}
+
 #[test]
 fn either_side_can_cancel_at_any_time() {
     for who in [CLIENT, Who::Server] {
@@ -192,10 +219,13 @@ fn a_host_that_shuts_down_lets_run_what_runs_and_refuses_what_is_new() {
     let key = pair.push(CLIENT, conn, "");
     pair.run_for(Duration::from_millis(200));
     let late = pair.push(CLIENT, conn, "");
+    let asked = ask(&mut pair, conn);
     let now = pair.now();
     pair.endpoint(Who::Server).drain(now, SECONDS(20));
     let ended = pair.file_end(CLIENT, late, SECONDS(10));
     assert!(matches!(ended.how, End::Peer(Code::GoingAway, _)), "{ended:?}");
+    let reply = answer(&mut pair, asked);
+    assert!(matches!(reply, Reply::Refused { code: Code::GoingAway, .. }), "{reply:?}");
     let ended = pair.file_end(CLIENT, key, SECONDS(10));
     assert_eq!(ended.how, End::Complete);
     pair.compare(CLIENT, Who::Server);

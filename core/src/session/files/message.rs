@@ -7,7 +7,7 @@ pub(crate) mod queries;
 mod tests;
 
 use super::hash::Hash;
-use super::types::{Entry, Token};
+use super::types::{Entry, Existing, Token};
 use crate::code::Code;
 use crate::error::Violation;
 use crate::limits;
@@ -63,6 +63,7 @@ pub mod kind {
 mod tlv {
     pub(super) const LABEL: u64 = 1;
     pub(super) const TARGET: u64 = 2;
+    pub(super) const EXISTING: u64 = 4;
     pub(super) const REASON: u64 = 1;
 }
 
@@ -90,6 +91,8 @@ pub enum Message {
         label: String,
         /// Where to put it.
         target: String,
+        /// What the sender would like to be done with files that exist.
+        existing: Existing,
     },
     /// From the receiver: what it wants.
     Request {
@@ -269,11 +272,12 @@ impl Message {
             numbers.iter().for_each(|number| varint::put(out, *number));
         };
         match self {
-            Self::Offer { token, entries, bytes, label, target } => {
+            Self::Offer { token, entries, bytes, label, target, existing } => {
                 out.extend_from_slice(&token.0);
                 numbers(out, &[plus_one(*entries), plus_one(*bytes)]);
                 put_text(out, tlv::LABEL, label);
                 put_text(out, tlv::TARGET, target);
+                put_existing(out, *existing);
             }
             Self::Request { token, window, names } => {
                 out.extend_from_slice(&token.0);
@@ -372,6 +376,14 @@ pub(crate) fn put_text(out: &mut Vec<u8>, kind: u64, text: &str) {
     if !text.is_empty() {
         varint::put(out, kind);
         varint::put_bytes(out, text.as_bytes());
+    }
+}
+
+/// The extension field of an offer, left out for the default.
+fn put_existing(out: &mut Vec<u8>, existing: Existing) {
+    if existing != Existing::default() {
+        varint::put(out, tlv::EXISTING);
+        varint::put_bytes(out, &[existing.to_wire()]);
     }
 }
 

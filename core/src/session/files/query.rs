@@ -55,12 +55,20 @@ impl Inquiry {
         Ok(())
     }
 
-    /// Wants no answer, or gives none.
-    pub(crate) fn cancel(&mut self, cx: &mut Cx<'_>, code: Code) {
-        if !self.line.has_ended() {
-            self.line.cut(cx, code);
-            self.close(cx, End::Local(code));
+    /// Wants no answer, or refuses to give one.
+    pub(crate) fn cancel(&mut self, cx: &mut Cx<'_>, code: Code, reason: &str) {
+        if self.line.has_ended() {
+            return;
         }
+        match self.role {
+            Role::Asking => self.line.cut(cx, code),
+            Role::Answering => {
+                let reason = super::shorten(reason);
+                self.line.say(&Message::Reply(Reply::Refused { code, reason }));
+                self.line.finish();
+            }
+        }
+        self.close(cx, End::Local(code));
     }
 
     fn close(&mut self, cx: &mut Cx<'_>, how: End) {

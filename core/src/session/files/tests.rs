@@ -10,7 +10,7 @@ use super::message::Message;
 use super::message::entries::Parsed;
 use super::receiver::Receiver;
 use super::sender::Sender;
-use super::types::{Accept, Entry, Have, Offer, Token};
+use super::types::{Accept, Entry, Existing, Have, Offer, Token};
 use super::{Event, name};
 use crate::code::Code;
 use crate::config::MediaPolicy;
@@ -106,7 +106,8 @@ fn line(cx: &Cx<'_>) -> Line {
 
 fn offer() -> Message {
     let (label, target) = (String::new(), String::new());
-    Message::Offer { token: TOKEN, entries: None, bytes: None, label, target }
+    let existing = Existing::default();
+    Message::Offer { token: TOKEN, entries: None, bytes: None, label, target, existing }
 }
 
 fn page(first: u32, count: usize) -> Message {
@@ -195,7 +196,7 @@ fn a_receiver_can_have_so_many_ranges_and_no_others() {
 
 #[test]
 fn offers_and_windows_keep_to_their_limits() {
-    let most = u8::MAX.min(limits::MAX_TRANSFER_RANK);
+    let most = limits::MAX_TRANSFER_RANK;
     let offers = [
         (Offer { rank: most, ..Offer::new(TOKEN) }, true),
         (Offer { rank: most + 1, ..Offer::new(TOKEN) }, false),

@@ -216,7 +216,11 @@ impl Transfer {
         // The bytes that were read with the first message go on with whoever takes it.
         let mut line = std::mem::replace(line, Line::new(id, stream, &[], cx));
         if cx.draining {
-            line.say(&Message::Cancel { code: Code::GoingAway, reason: String::new() });
+            let (code, reason) = (Code::GoingAway, String::new());
+            line.say(&match message {
+                Message::Query(_) => Message::Reply(Reply::Refused { code, reason }),
+                _ => Message::Cancel { code, reason },
+            });
             line.finish();
             line.end(cx.now);
             line.wind_down(cx);
@@ -328,7 +332,7 @@ impl Transfer {
             Self::Sender(sender, _) => sender.cancel(cx, code, reason),
             Self::Receiver(receiver) => receiver.cancel(cx, code, reason),
             Self::Inquiry(inquiry) => {
-                inquiry.cancel(cx, code);
+                inquiry.cancel(cx, code, reason);
                 Ok(())
             }
             Self::Fresh(_) => Err(Misuse::WrongRole("cancelling")),

@@ -131,6 +131,43 @@ pub fn piece_size(size: u64) -> u32 {
     piece
 }
 
+/// What a sender would like to be done with a file that exists with other content at the
+/// receiver. It is a wish: the receiver decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Existing {
+    /// The entry fails.
+    #[default]
+    Refuse,
+    /// The new file takes its place.
+    Overwrite,
+    /// The entry is skipped.
+    Skip,
+    /// The new file gets another name.
+    Rename,
+}
+
+impl Existing {
+    /// The wish with this number; one that this version does not know is the default.
+    pub(crate) const fn from_wire(number: u64) -> Self {
+        match number {
+            1 => Self::Overwrite,
+            2 => Self::Skip,
+            3 => Self::Rename,
+            _ => Self::Refuse,
+        }
+    }
+
+    /// Its number: a varint of one byte.
+    pub(crate) const fn to_wire(self) -> u8 {
+        match self {
+            Self::Refuse => 0,
+            Self::Overwrite => 1,
+            Self::Skip => 2,
+            Self::Rename => 3,
+        }
+    }
+}
+
 /// What a sender offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -144,6 +181,8 @@ pub struct Offer {
     pub entries: Option<u64>,
     /// How many bytes, where that is known.
     pub bytes: Option<u64>,
+    /// What it would like to be done with files that exist.
+    pub existing: Existing,
     /// Among the transfers of a connection, lower ones go first; at most
     /// [`limits::MAX_TRANSFER_RANK`]. Not told to the peer.
     pub rank: u8,
@@ -159,6 +198,7 @@ impl Offer {
             target: String::new(),
             entries: None,
             bytes: None,
+            existing: Existing::Refuse,
             rank: 0,
         }
     }

@@ -8,8 +8,8 @@ use crate::session::files::message::{Listed as InFolder, Order, Query, Reply};
 use crate::session::files::message::{TransferState, Transferring};
 use crate::session::files::name::{BadName, Flaw, Names};
 use crate::session::files::{
-    Accept, Channel, ChannelStats, Command, End, Ended, Entry, Event, Hash, Have, Kind, LimitedBy,
-    Modified, Offer, Pulled, Request, Shares, Stats, Token,
+    Accept, Channel, ChannelStats, Command, End, Ended, Entry, Event, Existing, Hash, Have, Kind,
+    LimitedBy, Modified, Offer, Pulled, Request, Shares, Stats, Token,
 };
 
 /// Entries, codes or transfers in one message: none is shorter than a byte.
@@ -61,7 +61,8 @@ wrapper!(Token, Channel);
 choice!(Kind { 0 File, 1 Folder });
 record!(Modified { seconds, nanos });
 record!(Entry { name, kind, size, piece, mode, modified, root, opaque });
-record!(Offer { token, label, target, entries, bytes, rank });
+choice!(Existing { 0 Refuse, 1 Overwrite, 2 Skip, 3 Rename });
+record!(Offer { token, label, target, entries, bytes, existing, rank });
 choice!(Names { 0 Portable, 1 Native, 2 MakeSafe });
 record!(Accept { window, names });
 record!(Request { token, names, accept });

@@ -97,7 +97,7 @@ fn every_kind_of_entry_round_trips() {
         }
         assert!(!entry.to_string().is_empty());
     }
-    assert_eq!(seen.len(), 77, "kinds of entries that occurred: {seen:#?}");
+    assert_eq!(seen.len(), 120, "kinds of entries that occurred: {seen:#?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Malformed, Message, SHORT, Verdict, entries, kind, tlv};
 use crate::code::Code;
 use crate::limits;
 use crate::session::files::message::queries::{Query, Reply};
-use crate::session::files::types::Token;
+use crate::session::files::types::{Existing, Token};
 use crate::wire::varint::Cursor;
 
 /// `None`: a type that this version skips.
@@ -64,15 +64,17 @@ fn parse_offer(c: &mut Cursor<'_>) -> Result<Message, Malformed> {
     let token = Token(array(c)?);
     let (entries, bytes) = (number(c)?.checked_sub(1), number(c)?.checked_sub(1));
     let (mut label, mut target) = (String::new(), String::new());
+    let mut existing = Existing::default();
     each_tlv(c, |kind, value| {
         match kind {
             tlv::LABEL => label = text(value, limits::MAX_LABEL)?,
             tlv::TARGET => target = text(value, limits::MAX_PATH)?,
+            tlv::EXISTING => existing = Existing::from_wire(number(&mut Cursor::new(value))?),
             _ => {}
         }
         Ok(())
     })?;
-    Ok(Message::Offer { token, entries, bytes, label, target })
+    Ok(Message::Offer { token, entries, bytes, label, target, existing })
 }
 
 fn parse_request(c: &mut Cursor<'_>) -> Result<Message, Malformed> {

@@ -69,6 +69,7 @@ fn samples() -> Vec<Message> {
             bytes: None,
             label: "photos".into(),
             target: "in/box".into(),
+            existing: Existing::Rename,
         },
         Message::Request { token: Token([2; 16]), window: 1 << 20, names: vec!["n".into()] },
         Message::Accept { window: 70_000 },
@@ -173,6 +174,31 @@ fn extension_fields_and_unknown_messages_are_passed_over() {
 }
 
 #[test]
+fn a_wish_that_is_not_known_is_the_default() {
+    use Existing::{Overwrite, Refuse, Rename, Skip};
+    let offer = |wish: &[u8]| {
+        let mut body = vec![1; 16];
+        body.extend([0, 0]);
+        varint::put(&mut body, 4);
+        varint::put_bytes(&mut body, wish);
+        let mut bytes = vec![0];
+        varint::put_bytes(&mut bytes, &body);
+        Message::parse(&bytes)
+    };
+    let wishes = [(0, Refuse), (1, Overwrite), (2, Skip), (3, Rename), (4, Refuse)];
+    for (number, wish) in wishes.into_iter().chain([(varint::MAX, Refuse)]) {
+        let mut value = Vec::new();
+        varint::put(&mut value, number);
+        let answer = offer(&value);
+        let Ok(Parsed::Message(Message::Offer { existing, .. }, _)) = answer else {
+            panic!("{number}: {answer:?}");
+        };
+        assert_eq!(existing, wish, "{number}");
+    }
+    assert!(offer(b"").is_err() && offer(&[0x40]).is_err(), "no number");
+}
+
+#[test]
 fn the_longest_message_is_capped_before_it_is_stored() {
     let mut bytes = Vec::new();
     varint::put(&mut bytes, kind::ENTRIES);
@@ -193,6 +219,7 @@ fn texts_and_counts_are_capped() {
         bytes: None,
         label: "l".repeat(label),
         target: "t".repeat(target),
+        existing: Existing::default(),
     };
     assert!(!is_malformed(&offer(limits::MAX_LABEL, limits::MAX_PATH)));
     assert!(is_malformed(&offer(limits::MAX_LABEL + 1, 0)));

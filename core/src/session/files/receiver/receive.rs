@@ -17,8 +17,8 @@ impl Receiver {
     pub(crate) fn on_word(&mut self, cx: &mut Cx<'_>, message: Message) -> Result<(), Violation> {
         let out_of_place = Violation::FileOrder(message.kind());
         match message {
-            Message::Offer { token, entries, bytes, label, target } => {
-                let offer = Offer { token, entries, bytes, label, target, rank: 0 };
+            Message::Offer { token, entries, bytes, label, target, existing } => {
+                let offer = Offer { token, entries, bytes, label, target, existing, rank: 0 };
                 return self.on_offer(cx, offer);
             }
             Message::Cancel { code, reason } => {

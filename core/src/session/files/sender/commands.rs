@@ -37,6 +37,7 @@ impl Sender {
             bytes: offer.bytes,
             label: offer.label.clone(),
             target: offer.target.clone(),
+            existing: offer.existing,
         });
         self.apply(Input::Offer);
         if let Some(window) = window.filter(|_| asked) {

@@ -170,3 +170,24 @@ fn probes_and_late_packets_move_nothing() {
     let Some(Packet::Data { frames, .. }) = Packet::read(&there[0].1) else { panic!() };
     assert_eq!(frames[..9], [0x1b, 1, 1, 1, 1, 1, 1, 1, 1]);
 }
+
+#[test]
+fn what_an_unproved_address_has_no_room_for_wakes_nobody() {
+    for start in 0..40 {
+        let mut raw = Raw::server();
+        raw.datagrams();
+        raw.path.remote = addr(66);
+        // New ids have to be told, and what was heard from there is worth little.
+        raw.say_bytes(&vec![0; start]);
+        for sequence in 1..4 {
+            raw.say(&[Frame::RetireConnectionId(sequence)]);
+            for _ in 0..4 {
+                raw.datagrams();
+                let Some(at) = raw.conn.deadline() else { break };
+                assert!(at > raw.now, "waits for a time that is there: {at:?}");
+                raw.now = at;
+                raw.conn.expire(at);
+            }
+        }
+    }
+}
