@@ -26,6 +26,7 @@ pub mod sim;
 pub mod source;
 pub mod stack;
 pub mod std_driver;
+pub mod tun;
 pub mod virtual_clock;
 pub mod virtual_random;
 
