@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anabranch_core::files::Token;
+use serde_json::json;
 use smol::Timer;
 use smol::channel::{self, Receiver, Sender};
 use smol::future::or;
@@ -28,7 +29,6 @@ use crate::play::keys::{self, Key};
 use crate::report::Report;
 use crate::signals::Signal;
 use course::{Course, Finish, STOP, Wish};
-use outcome::AGAIN;
 use plan::{Getting, Plan, Sending};
 use record::{Held, Record, Records};
 use screen::Screen;
@@ -122,6 +122,7 @@ async fn all(
         let (token, held) = identify(&plan, settings, &server, called)?;
         let mut view = View::new(name_of(&server), token.to_string(), plan.way());
         (view.total, view.entries) = plan.size();
+        view.speaks = index == 0;
         let view = Rc::new(RefCell::new(view));
         let (stop, stopped) = channel::bounded(1);
         let (wish, wishes) = channel::bounded(8);
@@ -139,6 +140,7 @@ async fn all(
             stop: stopped,
             wishes,
             patience: settings.patience(),
+            cancelled: false,
         };
         let done = done.clone();
         let run = async move {
@@ -277,6 +279,9 @@ impl Running {
             failures.extend(failure(view, finish, signal));
         }
         summary::tell(&parts, report);
+        if finishes.contains(&Finish::Stopped) && views.iter().any(|view| view.there() > 0) {
+            report.phase("stopped", json!({}), outcome::AGAIN);
+        }
         match failures.len() {
             0 => Ok(()),
             1 if parts.len() == 1 => Err(failures.remove(0)),
@@ -298,7 +303,7 @@ fn failure(view: &View, finish: &Finish, signal: Option<Signal>) -> Option<Failu
                 Some(signal) => dial::interrupted(signal),
                 None => Failure::new(Exit::Temporary, "stopped"),
             };
-            Some(failure.hint(AGAIN))
+            Some(failure)
         }
         Finish::Failed(failure) => Some(failure.clone()),
     }

@@ -16,7 +16,7 @@ use smol::future::or;
 use super::outcome::{self, AGAIN};
 use super::plan::{Plan, went};
 use super::record::Held;
-use super::view::{State, View};
+use super::view::{State, View, Way};
 use crate::cli::client::Server;
 use crate::dial::{self, Executor, Interrupts, Link};
 use crate::exit::{Exit, Failure};
@@ -75,6 +75,8 @@ pub(super) struct Course {
     pub(super) stop: Interrupts,
     pub(super) wishes: Receiver<Wish>,
     pub(super) patience: Duration,
+    /// The server's side has ended it for good.
+    pub(super) cancelled: bool,
 }
 
 /// What happened next.
@@ -171,6 +173,8 @@ impl Course {
         if stopped {
             link.connection.close(Code::None, "").await;
             self.tidy(&transfer).await;
+        } else {
+            self.look_at(&link).await;
         }
         let ended = transfer.ended().await;
         let closed = match &ended.how {
@@ -275,8 +279,8 @@ impl Course {
         let view = self.view.borrow();
         let size = total.map(|total| format!(", {}", show_size(total))).unwrap_or_default();
         let words = match view.way {
-            super::view::Way::Send => format!("sending {label}{size} to {}", view.server),
-            super::view::Way::Get => format!("getting {label}{size} from {}", view.server),
+            Way::Send => format!("sending {label}{size} to {}", view.server),
+            Way::Get => format!("getting {label}{size} from {}", view.server),
         };
         drop(view);
         let first = self.view.borrow().connections == 1;
@@ -343,7 +347,7 @@ impl Course {
     }
 
     /// What the end of a transfer means.
-    fn judge(&self, ended: Ended, closed: Option<&Why>, stopped: bool, name: &str) -> Attempt {
+    fn judge(&mut self, ended: Ended, closed: Option<&Why>, stopped: bool, name: &str) -> Attempt {
         self.view.borrow_mut().end(ended.stats);
         if ended.how == End::Complete {
             return Attempt::Complete;
@@ -351,8 +355,13 @@ impl Course {
         if stopped {
             return Attempt::Stopped;
         }
+        self.cancelled = matches!(ended.how, End::Peer(Code::Cancelled, _));
         let view = self.view.borrow();
-        let mut failure = outcome::ended(&ended.how, view.there(), view.last.as_ref(), name);
+        let told = match view.way {
+            Way::Send => outcome::ended,
+            Way::Get => outcome::ended_getting,
+        };
+        let mut failure = told(&ended.how, view.there(), view.last.as_ref(), name);
         match (&ended.how, closed) {
             (End::ConnectionLost, Some(why)) => {
                 let lost = dial::lost(why, name);
@@ -383,7 +392,7 @@ impl Course {
         let begun = self.view.borrow().accepted.is_some() || held.record().bytes > 0;
         match finish {
             Finish::Complete => held.forget(),
-            Finish::Stopped | Finish::Failed(_) if !begun => held.forget(),
+            Finish::Stopped | Finish::Failed(_) if self.cancelled || !begun => held.forget(),
             Finish::Stopped | Finish::Failed(_) => drop(held),
         }
     }

@@ -142,6 +142,17 @@ pub(super) fn ended(how: &End, kept: u64, last: Option<&Failed>, server: &str) -
     }
 }
 
+/// The same, of files that were asked for: a name that cannot be is one that is not there.
+pub(super) fn ended_getting(how: &End, kept: u64, last: Option<&Failed>, server: &str) -> Failure {
+    match how {
+        End::Peer(Code::BadName, reason) => {
+            let what = format!("{server} does not have that: {}", clean(reason));
+            Failure::new(Exit::NoInput, what).hint("see what there is: anabranch ls")
+        }
+        how => ended(how, kept, last, server),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +184,13 @@ mod tests {
         assert!(failure.hint.unwrap().contains("same command again"));
         let here = ended(&End::Local(Code::NoSpace), 0, Some(&failed(Code::NoSpace, false)), "h");
         assert_eq!(here.what, "stopped here: d/\u{fffd}f: no space left");
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_is_not_there() {
+        let how = End::Peer(Code::BadName, "\"..\" leads out of its folder".into());
+        assert_eq!(ended_getting(&how, 0, None, "h").exit, Exit::NoInput);
+        assert_eq!(ended(&how, 0, None, "h").exit, Exit::CantCreate);
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub(super) fn fields(view: &View, complete: bool) -> Value {
         "id": view.token, "server": view.server, "complete": complete,
         "files": view.files, "folders": view.folders, "done": view.done,
         "skipped": view.skipped, "failed": failed, "ignored": view.ignored,
-        "bytes": view.bytes, "kept": view.kept(), "stored": view.stored(),
+        "bytes": view.placed(), "kept": view.kept(), "stored": view.stored(),
         "moved": sums.moved, "again": sums.again, "seconds": seconds(time),
         "bytes_per_second": per_second(view.stored(), time),
         "connections": view.connections, "streams": streams, "limited": limited,
@@ -133,24 +133,24 @@ pub(super) fn fields(view: &View, complete: bool) -> Value {
     })
 }
 
-/// For people. `quit`: it was ended before its time.
+/// For people.
 pub(super) fn words(view: &View, complete: bool) -> String {
     let sums = view.sums();
     let time = view.started.elapsed();
-    let verb = match (view.way, complete) {
-        (Way::Send, true) => "sent to",
-        (Way::Get, true) => "got from",
-        (_, false) => "not complete:",
-    };
-    let files = count(usize::try_from(view.done).unwrap_or(usize::MAX), "file");
     let rate = show_byte_rate(per_second(view.stored(), time));
-    let mut text = format!(
-        "{verb} {}: {files}, {} ({} bytes) in {}, {rate}",
-        view.server,
-        show_size(view.bytes),
-        view.bytes,
-        show_duration(time),
-    );
+    let (server, time) = (&view.server, show_duration(time));
+    let mut text = if complete {
+        let verb = if view.way == Way::Send { "sent to" } else { "got from" };
+        let files = count(usize::try_from(view.done).unwrap_or(usize::MAX), "file");
+        let bytes = view.placed();
+        let size = show_size(bytes);
+        format!("{verb} {server}: {files}, {size} ({bytes} bytes) in {time}, {rate}")
+    } else {
+        let to = if view.way == Way::Send { "sent to" } else { "got from" };
+        let of = view.goal().map(|goal| format!(" of {}", show_size(goal))).unwrap_or_default();
+        let there = show_size(view.there());
+        format!("not complete: {there}{of} {to} {server}, in {time}, {rate}")
+    };
     let mut also = Vec::new();
     if view.folders > 0 {
         let folders = usize::try_from(view.folders).unwrap_or(usize::MAX);
@@ -282,6 +282,27 @@ mod tests {
         let table = "\n  STREAM    BYTES  PIECES  OPERATIONS   TIME       RATE\
                      \n       6  3145728       3          12  1.5 s  2.0 MiB/s";
         assert!(text.contains(table), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_complete_says_how_far_it_is() {
+        let mut view = view();
+        view.total = Some(20);
+        let text = words(&view, false);
+        // 7 of the 20 bytes were skipped.
+        assert!(text.starts_with("not complete: 5 B of 13 B sent to h:1, in "), "{text}");
+    }
+
+    #[test]
+    fn a_pipe_has_as_many_bytes_as_went_through_it() {
+        let report = Report::new("test", Json::Off, true);
+        let mut view = View::new("h:1".into(), "t".into(), Way::Send);
+        view.begin();
+        let (name, kind) = ("stdin".to_owned(), Kind::File);
+        view.hear(Said::Entry { file: 0, name: name.clone(), kind, size: None }, &report);
+        view.hear(Said::Sent { file: 0, name, size: 0 }, &report);
+        view.end(Stats { acked: 3, state: "x", ..Stats::default() });
+        assert_eq!(fields(&view, true)["bytes"], 3);
     }
 
     #[test]

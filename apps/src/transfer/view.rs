@@ -75,6 +75,8 @@ pub(super) struct View {
     pub(super) server: String,
     pub(super) token: String,
     pub(super) way: Way,
+    /// Says what is the same for all servers.
+    pub(super) speaks: bool,
     pub(super) state: State,
     pub(super) paused: (bool, bool),
     pub(super) started: Instant,
@@ -91,7 +93,9 @@ pub(super) struct View {
     pub(super) files: u64,
     pub(super) folders: u64,
     pub(super) done: u64,
-    pub(super) bytes: u64,
+    bytes: u64,
+    /// Of one file nobody knew the size.
+    piped: bool,
     pub(super) skipped: u64,
     pub(super) ignored: u64,
     pub(super) failed: BTreeMap<Code, u64>,
@@ -146,6 +150,7 @@ impl View {
             server,
             token,
             way,
+            speaks: true,
             state: State::Connecting,
             paused: (false, false),
             started: Instant::now(),
@@ -160,6 +165,7 @@ impl View {
             folders: 0,
             done: 0,
             bytes: 0,
+            piped: false,
             skipped: 0,
             ignored: 0,
             failed: BTreeMap::new(),
@@ -184,6 +190,7 @@ impl View {
         self.last = None;
         (self.files, self.folders, self.done, self.bytes) = (0, 0, 0, 0);
         (self.skipped, self.ignored, self.left_out) = (0, 0, 0);
+        self.piped = false;
     }
 
     /// A connection is over.
@@ -230,6 +237,11 @@ impl View {
     /// Bytes that the receiver has, as far as is known, those that it had before included.
     pub(super) const fn there(&self) -> u64 {
         self.stats.acked + self.stats.kept
+    }
+
+    /// Bytes of the files that are complete.
+    pub(super) fn placed(&self) -> u64 {
+        if self.piped { self.bytes.max(self.there()) } else { self.bytes }
     }
 
     /// Bytes that it will have at the end, where that is known.
@@ -306,7 +318,9 @@ impl View {
             Said::Ignored { path, reason } => {
                 self.ignored += 1;
                 self.tell(report, &path, "ignored", json!({"reason": reason}));
-                report.warning(&format!("left out: {}: {}", clean(&path), clean(&reason)));
+                if self.speaks && self.connections == 1 {
+                    report.warning(&format!("left out: {}: {}", clean(&path), clean(&reason)));
+                }
             }
             Said::Failed { file, name, code, reason, by_peer } => {
                 self.fail(file, Failed { name, code, reason, by_peer }, report);
@@ -337,6 +351,7 @@ impl View {
         if open.as_ref().is_none_or(|open| open.kind == Kind::File) {
             self.done += 1;
             self.bytes += size;
+            self.piped |= open.as_ref().is_some_and(|open| open.size.is_none());
         }
         open
     }

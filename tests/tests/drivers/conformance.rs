@@ -34,12 +34,12 @@ fn loopback() -> Sockets {
     bind("127.0.0.1:0")
 }
 
-fn bind(addr: &str) -> Sockets {
+pub(super) fn bind(addr: &str) -> Sockets {
     Sockets::bind(&[addr.parse().unwrap()], SocketOptions::default()).unwrap()
 }
 
 /// An endpoint with the settings that programs have. Only a server has an identity.
-fn endpoint(clock: Clock, identity: Option<&Identity>) -> Endpoint {
+pub(super) fn endpoint(clock: Clock, identity: Option<&Identity>) -> Endpoint {
     let knobs = Knobs { kind: ON, discover_mtu: true, max_datagram: 16_383, ..Knobs::default() };
     let seed = seed().unwrap();
     let stack = match identity {
@@ -49,7 +49,7 @@ fn endpoint(clock: Clock, identity: Option<&Identity>) -> Endpoint {
     Endpoint::new(Config { epoch: clock.epoch(), ..Config::default() }, stack)
 }
 
-fn target(remote: SocketAddr, local: SocketAddr, pin: [u8; 32]) -> Target {
+pub(super) fn target(remote: SocketAddr, local: SocketAddr, pin: [u8; 32]) -> Target {
     Target {
         remote,
         local,

@@ -7,3 +7,5 @@ const ON: Kind = Kind::Dquic;
 
 #[expect(clippy::duplicate_mod, reason = "one source, and two transports")]
 mod conformance;
+#[expect(clippy::duplicate_mod, reason = "one source, and two transports")]
+mod files;

@@ -10,6 +10,8 @@ const ON: Kind = Kind::Quic;
 
 #[expect(clippy::duplicate_mod, reason = "one source, and two transports")]
 mod conformance;
+#[expect(clippy::duplicate_mod, reason = "one source, and two transports")]
+mod files;
 
 #[test]
 fn a_wrong_key_is_told() {
