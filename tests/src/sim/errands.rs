@@ -9,7 +9,7 @@ use crate::apps::{FilesApp, Source};
 use crate::oracle::Key;
 
 /// When so many bytes of files are to be transferred in a world, ...
-const MUCH: u64 = 2 << 20;
+const MUCH: u64 = 1 << 20;
 /// ... only files below this are added.
 const SMALL: u64 = 70_000;
 /// Errands of one client.
