@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use anabranch_core::{ConnId, SessionId};
@@ -91,19 +91,71 @@ fn work(
     deliver: &(dyn Fn(Done) + Send + Sync),
 ) {
     let mut out = Vec::new();
-    while let Ok(task) = tasks.recv() {
-        worker.run(task, &mut |given| out.push(given));
-        for _ in 1..BATCH {
-            match tasks.try_recv() {
-                Ok(task) => worker.run(task, &mut |given| out.push(given)),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
-                    worker.rest(&mut |given| out.push(given));
-                    break;
-                }
+    let hand_over = |out: &mut Vec<Out>| {
+        if !out.is_empty() {
+            deliver(Done { key, out: std::mem::take(out) });
+        }
+    };
+    while let Ok(first) = tasks.recv() {
+        let mut next = Some(first);
+        let mut batch = 0;
+        while let Some(task) = next {
+            worker.run(task, &mut |given| out.push(given));
+            batch += 1;
+            if batch % BATCH == 0 {
+                hand_over(&mut out);
+            }
+            next = tasks.try_recv().ok();
+        }
+        // Always before it waits: what was put off may be what the peer waits for.
+        worker.rest(&mut |given| out.push(given));
+        hand_over(&mut out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anabranch_core::files::{Command, Event};
+
+    use super::*;
+
+    /// Puts everything off until nothing waits.
+    struct Late {
+        gate: Receiver<()>,
+        put_off: usize,
+    }
+
+    impl Worker for Late {
+        fn run(&mut self, _: Task, _: &mut dyn FnMut(Out)) {
+            if self.put_off == 0 {
+                // Until all of its tasks wait.
+                let _ = self.gate.recv();
+            }
+            self.put_off += 1;
+        }
+
+        fn rest(&mut self, out: &mut dyn FnMut(Out)) {
+            for _ in 0..std::mem::take(&mut self.put_off) {
+                out(Out::Command(Command::Finish));
             }
         }
-        if !out.is_empty() {
-            deliver(Done { key, out: std::mem::take(&mut out) });
+    }
+
+    #[test]
+    fn nothing_stays_put_off_however_many_tasks_come_together() {
+        let key = (ConnId { slot: 1, generation: 0 }, SessionId(1));
+        for tasks in [1, BATCH - 1, BATCH, BATCH + 1, 8 * BATCH] {
+            let (done, results) = mpsc::channel();
+            let mut crew = Crew::new(move |made: Done| done.send(made.out.len()).unwrap());
+            let (go, gate) = mpsc::channel();
+            crew.hire(key, Box::new(Late { gate, put_off: 0 })).unwrap();
+            for _ in 0..tasks {
+                assert!(crew.give(key, Task::Event(Event::Resumed)));
+            }
+            go.send(()).unwrap();
+            crew.dismiss(key);
+            drop(crew);
+            assert_eq!(results.iter().sum::<usize>(), tasks);
         }
     }
 }
