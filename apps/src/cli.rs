@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod dquic;
+pub mod files;
 pub mod server;
 pub mod trace;
 

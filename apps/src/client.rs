@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
@@ -11,14 +12,16 @@ use serde_json::json;
 use crate::cli;
 use crate::cli::client::{Args, Command, Gen, Play};
 use crate::cli::dquic::{Dquic, Verb};
+use crate::cli::files::{self, Get, Transfers};
 use crate::dial::{Executor, Interrupts};
 use crate::exit::{Exit, Failure};
 use crate::generate::{self, Amount, Source};
 use crate::play::keys;
 use crate::play::sink::Target;
 use crate::report::{Json, Report};
+use crate::transfer::{Invocation, Scene};
 use crate::units::show_size;
-use crate::{dquic, list, ping, play, signals, trace};
+use crate::{dquic, list, orders, ping, play, questions, signals, trace, transfer};
 
 /// From this size on, making a file shows its progress.
 const LARGE: u64 = 64 << 20;
@@ -45,18 +48,30 @@ fn command(args: &Args, report: &Arc<Report>) -> Result<(), Failure> {
         Command::Help(help) => return cli::help(help, Args::command()),
         Command::Gen(args) => return generate_file(args, report),
         Command::Trace(command) => return trace::run(command, report),
-        Command::Play(_) | Command::Ls(_) | Command::Ping(_) | Command::Dquic(_) => {}
+        Command::Play(_)
+        | Command::Ls(_)
+        | Command::Ping(_)
+        | Command::Send(_)
+        | Command::Get(_)
+        | Command::Rm(_)
+        | Command::Transfers(_)
+        | Command::Dquic(_) => {}
     }
     let interrupts = interrupts()?;
     if let Command::Dquic(args) = &args.command {
         return dquic::run(args, report, &interrupts);
     }
-    let executor = Executor::new();
+    let executor = Rc::new(Executor::new());
+    let scene = Scene { report, interrupts: &interrupts, executor: &executor };
     smol::block_on(executor.run(async {
         match &args.command {
             Command::Play(args) => play::run(args, report, &interrupts, &executor).await,
             Command::Ls(args) => list::run(args, report, &interrupts, &executor).await,
             Command::Ping(args) => ping::run(args, report, &interrupts, &executor).await,
+            Command::Send(args) => transfer::send(args, &Invocation::of_process(), scene).await,
+            Command::Get(args) => transfer::get(args, &Invocation::of_process(), scene).await,
+            Command::Rm(args) => questions::remove(args, report, &interrupts, &executor).await,
+            Command::Transfers(args) => orders::run(args, scene).await,
             Command::Gen(_) | Command::Trace(_) | Command::Dquic(_) | Command::Help(_) => Ok(()),
         }
     }))
@@ -67,6 +82,15 @@ fn name(command: &Command) -> &'static str {
         Command::Play(_) => "play",
         Command::Ls(_) => "ls",
         Command::Ping(_) => "ping",
+        Command::Send(_) => "send",
+        Command::Get(_) => "get",
+        Command::Rm(_) => "rm",
+        Command::Transfers(Transfers { verb }) => match verb {
+            None | Some(files::Verb::List(_)) => "transfers list",
+            Some(files::Verb::Pause(_)) => "transfers pause",
+            Some(files::Verb::Resume(_)) => "transfers resume",
+            Some(files::Verb::Cancel(_)) => "transfers cancel",
+        },
         Command::Gen(_) => "gen",
         Command::Dquic(Dquic { verb: Verb::Send(_) }) => "dquic send",
         Command::Dquic(Dquic { verb: Verb::Recv(_) }) => "dquic recv",
@@ -82,11 +106,16 @@ fn json_target(args: &Args) -> Json {
         _ if !args.json => Json::Off,
         Command::Play(Play { output, .. }) if to_stdout(output.as_deref()) => Json::Stderr,
         Command::Gen(Gen { out, .. }) if to_stdout(Some(out)) => Json::Stderr,
+        Command::Get(Get { output: Some(out), .. }) if to_stdout(Some(out)) => Json::Stderr,
         Command::Help(_) => Json::Off,
         Command::Play(_)
         | Command::Gen(_)
         | Command::Ls(_)
         | Command::Ping(_)
+        | Command::Send(_)
+        | Command::Get(_)
+        | Command::Rm(_)
+        | Command::Transfers(_)
         | Command::Dquic(_)
         | Command::Trace(_) => Json::Stdout,
     }

@@ -90,7 +90,7 @@ pub async fn dial(
     interrupts: &Interrupts,
     executor: &Executor,
 ) -> Result<Link, Failure> {
-    let host = server.host.trim_matches(['[', ']']).to_owned();
+    let host = server.host().to_owned();
     let name = host_key(&host, server.port);
     let policy = policy(server, report)?;
     let decision = policy.decide(&host, server.port)?;
@@ -239,13 +239,17 @@ fn policy(server: &Server, report: &Report) -> Result<Policy, Failure> {
     Ok(Policy::Known(KnownHosts::new(path), server.trust))
 }
 
+/// A kind of folder.
 #[derive(Clone, Copy)]
-enum Place {
+pub(crate) enum Place {
+    /// What the user has set.
     Config,
+    /// What this program remembers.
     State,
 }
 
-fn folder(place: Place) -> Option<PathBuf> {
+/// Where this program keeps something of its user's.
+pub(crate) fn folder(place: Place) -> Option<PathBuf> {
     let base = etcetera::base_strategy::Xdg::new().ok()?;
     let folder = match place {
         Place::Config => base.config_dir(),

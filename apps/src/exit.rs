@@ -17,6 +17,10 @@ pub enum Exit {
     Other,
     /// The command line is wrong.
     Usage,
+    /// Some files were transferred, and some not.
+    Partial,
+    /// A file has changed while it was sent.
+    SourceChanged,
     /// Something took too long.
     Timeout,
     /// A file is not in order.
@@ -55,10 +59,12 @@ pub enum Exit {
 
 impl Exit {
     /// Every exit code, in order of number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Ok,
         Self::Other,
         Self::Usage,
+        Self::Partial,
+        Self::SourceChanged,
         Self::Timeout,
         Self::Data,
         Self::NoInput,
@@ -86,6 +92,8 @@ impl Exit {
             Self::Ok => 0,
             Self::Other => 1,
             Self::Usage => 2,
+            Self::Partial => 23,
+            Self::SourceChanged => 24,
             Self::Timeout => 30,
             Self::Data => 65,
             Self::NoInput => 66,
@@ -113,17 +121,17 @@ impl Exit {
             Self::Ok => "everything asked for was done",
             Self::Other => "something else went wrong",
             Self::Usage => "the command line is wrong",
+            Self::Partial => "some files were transferred, and some were not",
+            Self::SourceChanged => "a file has changed while it was sent",
             Self::Timeout => "something took too long",
-            Self::Data => {
-                "a trace or capture is damaged, cut off, of a newer version, or of no use"
-            }
-            Self::NoInput => "a file to read, or the media asked for, is not there",
+            Self::Data => "a trace, a capture or a file that was sent is damaged, or of no use",
+            Self::NoInput => "a file to read, or what was asked for, is not there",
             Self::HostUnknown => "the host name is unknown",
             Self::Unavailable => {
                 "nobody answers, the server is shutting down, or the port is taken"
             }
             Self::Internal => "a bug in the program",
-            Self::CantCreate => "the output cannot be made",
+            Self::CantCreate => "the output cannot be made, or is there already",
             Self::Io => "reading or writing failed (a full disk, for example)",
             Self::Temporary => "it failed this time; trying again later is safe",
             Self::Protocol => "the peer speaks another protocol, or broke the rules of ours",

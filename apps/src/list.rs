@@ -1,14 +1,19 @@
 //! `anabranch ls`.
 
+mod files;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use anabranch_core::event::Entry;
+use anabranch_core::files::{Query, Reply};
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::cli::client::Ls;
 use crate::dial::{self, Executor, Interrupts, Link};
 use crate::exit::{Exit, Failure};
+use crate::questions;
 use crate::report::Report;
 use crate::units::{clean, show_bitrate, show_size};
 
@@ -26,23 +31,69 @@ pub async fn run(
     executor: &Executor,
 ) -> Result<(), Failure> {
     let link = dial::dial(&args.server, report, interrupts, executor).await?;
-    let listed = dial::unless(interrupts, all(&link)).await;
+    let listed = dial::unless(interrupts, everything(&link, args.path.as_deref())).await;
     link.close().await;
-    let entries = listed?;
+    let (media, files) = listed?;
     if report.is_json() {
-        for Entry { name, size, bitrate, kind } in &entries {
+        for Entry { name, size, bitrate, kind } in media.iter().flatten() {
             report.event(
                 "entry",
-                json!({"name": name, "size": size, "bitrate": bitrate, "type": kind}),
+                json!({
+                    "name": name, "size": size, "bitrate": bitrate, "type": kind, "kind": "media",
+                }),
             );
         }
+        files.iter().flatten().for_each(|row| row.tell(report));
     } else {
-        let text = if io::stdout().is_terminal() { table(&entries) } else { lines(&entries) };
+        let text = if io::stdout().is_terminal() {
+            for_people(media.as_deref(), files.as_deref())
+        } else {
+            lines(media.as_deref().unwrap_or_default())
+                + &files::lines(files.as_deref().unwrap_or_default())
+        };
         let written = io::stdout().lock().write_all(text.as_bytes());
         written.map_err(|error| Failure::writing("standard output", &error))?;
     }
-    report.event("summary", json!({"entries": entries.len()}));
+    let entries = media.map_or(0, |media| media.len()) + files.map_or(0, |files| files.len());
+    report.event("summary", json!({"entries": entries}));
     Ok(())
+}
+
+/// What a server has: media, unless a folder of files is asked for, and files, if there are any.
+async fn everything(
+    link: &Link,
+    path: Option<&str>,
+) -> Result<(Option<Vec<Entry>>, Option<Vec<files::Row>>), Failure> {
+    let Some(path) = path else {
+        let media = all(link).await?;
+        let files = match top_is_there(link).await? {
+            true => Some(files::rows("", questions::folder(link, "").await?)),
+            false => None,
+        };
+        return Ok((Some(media), files));
+    };
+    let folder = path.trim_matches('/');
+    Ok((None, Some(files::rows(folder, questions::folder(link, folder).await?))))
+}
+
+/// Whether the server has files at all. One that has none refuses every question.
+async fn top_is_there(link: &Link) -> Result<bool, Failure> {
+    let query = Query::List { folder: String::new(), after: String::new(), most: 1 };
+    let reply = link.connection.ask_files(query).await;
+    let reply = reply.map_err(|error| dial::request(&error, &link.name))?;
+    Ok(!matches!(reply, Reply::Refused { .. }))
+}
+
+fn for_people(media: Option<&[Entry]>, files: Option<&[files::Row]>) -> String {
+    let zone = TimeZone::system();
+    match (media, files) {
+        (Some(media), None) => table(media),
+        (Some([]) | None, Some(files)) => files::table(files, &zone),
+        (Some(media), Some(files)) => {
+            format!("Media\n{}\nFiles\n{}", table(media), files::table(files, &zone))
+        }
+        (None, None) => String::new(),
+    }
 }
 
 async fn all(link: &Link) -> Result<Vec<Entry>, Failure> {

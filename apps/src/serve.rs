@@ -1,6 +1,7 @@
 //! The application of `anabranchd`: answers what the endpoint wants from its catalogue, says
 //! what happens, and ends when it is told to.
 
+mod files;
 mod start;
 mod upkeep;
 
@@ -31,17 +32,25 @@ pub use start::run;
 pub enum Command {
     /// Bytes have been read.
     Read(Done),
+    /// Something is said about files.
+    Files(files::News),
     /// Stop; the second time, at once.
     Stop(Signal),
-    /// Certificate and catalogue have been read again.
-    Reloaded {
-        /// The certificate and key, if they are to be used from now on.
-        identity: Result<Option<Identity>, Failure>,
-        /// The catalogue, if it is to be used from now on.
-        catalogue: Result<Option<Catalogue>, Failure>,
-    },
+    /// Everything that is read again has been.
+    Reloaded(Box<Reloaded>),
     /// Time has passed; this is the wall clock.
     Tick(UnixMillis),
+}
+
+/// What was read again.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The certificate and key, if they are to be used from now on.
+    identity: Result<Option<Identity>, Failure>,
+    /// The catalogue, if it is to be used from now on.
+    catalogue: Result<Option<Catalogue>, Failure>,
+    /// Who may do what with files, if that is to count from now on.
+    files: Result<Option<files::Policy>, Failure>,
 }
 
 /// A session that runs.
@@ -68,6 +77,7 @@ impl Running {
 pub struct Server {
     readers: Readers,
     catalogue: Catalogue,
+    files: Option<files::Files>,
     drain: Duration,
     remotes: BTreeMap<ConnId, SocketAddr>,
     sessions: BTreeMap<Key, Running>,
@@ -77,11 +87,16 @@ pub struct Server {
 
 impl Server {
     /// An application with this catalogue, which the endpoint's hub has too.
-    #[must_use]
-    pub fn new(readers: Readers, catalogue: Catalogue, drain: Duration) -> Self {
+    fn new(
+        readers: Readers,
+        catalogue: Catalogue,
+        files: Option<files::Files>,
+        drain: Duration,
+    ) -> Self {
         Self {
             readers,
             catalogue,
+            files,
             drain,
             remotes: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -247,10 +262,19 @@ impl Server {
         self.remotes.remove(&conn);
     }
 
+    /// What runs, for people.
+    fn describe_running(&self) -> String {
+        let sessions = count(self.sessions.len(), "session");
+        match &self.files {
+            Some(files) => format!("{sessions}, {}", count(files.running(), "transfer")),
+            None => sessions,
+        }
+    }
+
     fn stop(&mut self, endpoint: &mut Endpoint, now: Instant, signal: Signal) {
-        let running = self.sessions.len();
+        let running = self.sessions.len() + self.files.as_ref().map_or(0, files::Files::running);
         if self.stopping.is_some() {
-            log::warn!("stopping at once: {} cut short", count(running, "session"));
+            log::warn!("stopping at once: {} cut short", self.describe_running());
             self.forced = true;
             self.stopping = Some(signal);
             endpoint.close_all(now);
@@ -262,20 +286,16 @@ impl Server {
         match running {
             0 => log::info!("stopping"),
             _ => {
-                let sessions = count(running, "session");
-                log::info!("stopping: {sessions} may go on for {time}; stop again to cut short");
+                let what = self.describe_running();
+                log::info!("stopping: {what} may go on for {time}; stop again to cut short");
             }
         }
         endpoint.listen(false);
         endpoint.drain(now, self.drain);
     }
 
-    fn reloaded(
-        &mut self,
-        endpoint: &mut Endpoint,
-        identity: Result<Option<Identity>, Failure>,
-        catalogue: Result<Option<Catalogue>, Failure>,
-    ) {
+    fn reloaded(&mut self, endpoint: &mut Endpoint, reloaded: Reloaded) {
+        let Reloaded { identity, catalogue, files } = reloaded;
         let taken = identity.and_then(|identity| {
             identity.map_or(Ok(()), |new| {
                 endpoint.set_identity(&new.chain, &new.key).map_err(|misuse| config(&misuse))?;
@@ -298,6 +318,11 @@ impl Server {
         });
         if let Err(failure) = taken {
             log::error!("the old list of media stays: {failure}");
+        }
+        match (&mut self.files, files) {
+            (_, Err(failure)) => log::error!("the old settings of files stay: {failure}"),
+            (Some(files), Ok(Some(policy))) => files.set_policy(policy),
+            (Some(_) | None, Ok(_)) => {}
         }
     }
 }
@@ -345,21 +370,33 @@ impl App for Server {
             Event::Connected { dialect, remote, resumed, .. } => {
                 log::debug!("{remote}: connected, {dialect:?}, resumed: {resumed}");
                 self.remotes.insert(conn, remote);
+                if let Some(files) = &mut self.files {
+                    files.on_connected(conn, remote);
+                }
             }
             Event::Hello { agent } => log::debug!("{}: {}", self.peer(conn), agent.escape_debug()),
             Event::Moved(path) => {
                 log::info!("{}: moved to {}", self.peer(conn), path.remote);
                 self.remotes.insert(conn, path.remote);
-            }
-            Event::Media(id, event) => self.on_media(endpoint, now, (conn, id), event),
-            Event::Files(session, _) => {
-                if let Ok(mut conn) = endpoint.conn(now, conn) {
-                    conn.decline_files(session);
+                if let Some(files) = &mut self.files {
+                    files.on_moved(conn, path.remote);
                 }
             }
+            Event::Media(id, event) => self.on_media(endpoint, now, (conn, id), event),
+            Event::Files(session, event) => match &mut self.files {
+                Some(files) => files.on_event(endpoint, now, (conn, session), event),
+                None => {
+                    if let Ok(mut conn) = endpoint.conn(now, conn) {
+                        conn.decline_files(session);
+                    }
+                }
+            },
             Event::Closed(why) => {
                 log::debug!("{}: {why}", self.peer(conn));
                 self.closed(conn);
+                if let Some(files) = &mut self.files {
+                    files.on_closed(conn);
+                }
             }
             // These come to clients.
             Event::GoAway { .. } | Event::Pong { .. } | Event::Listing(_) => {}
@@ -370,14 +407,19 @@ impl App for Server {
         match command {
             Command::Read(done) => self.read(endpoint, now, done),
             Command::Stop(signal) => self.stop(endpoint, now, signal),
-            Command::Reloaded { identity, catalogue } => {
-                self.reloaded(endpoint, identity, catalogue);
+            Command::Files(news) => {
+                if let Some(files) = &mut self.files {
+                    files.on_news(endpoint, now, news);
+                }
             }
+            Command::Reloaded(reloaded) => self.reloaded(endpoint, *reloaded),
             Command::Tick(wall) => {
                 endpoint.set_wall_clock(now, wall);
-                let (connections, sessions) = (endpoint.connections(), self.sessions.len());
-                let sessions = count(sessions, "session");
-                let status = format!("{}, {sessions}", count(connections, "connection"));
+                if let Some(files) = &mut self.files {
+                    files.on_tick();
+                }
+                let connections = count(endpoint.connections(), "connection");
+                let status = format!("{connections}, {}", self.describe_running());
                 upkeep::notify(&[
                     sd_notify::NotifyState::Watchdog,
                     sd_notify::NotifyState::Status(&status),

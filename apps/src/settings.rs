@@ -1,5 +1,7 @@
 //! The server's settings: flags, environment, file and defaults made into one.
 
+pub mod files;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,6 +57,8 @@ pub struct Server {
     pub port_file: Option<PathBuf>,
     /// The folder for recordings, and what to record.
     pub trace: Option<Place>,
+    /// Files, if they are served.
+    pub files: Option<files::Files>,
 }
 
 /// Reads the settings file, if there is one.
@@ -80,6 +84,19 @@ impl Server {
     pub fn new(args: &Args) -> Result<Self, Failure> {
         let file = file(args.config.as_deref())?;
         Self::merge(args.settings.clone(), file)
+    }
+
+    /// Looks at the folders of files, if files are served: see [`files::Files::check`].
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check_files(&mut self) -> Result<(), Failure> {
+        let Some(files) = &mut self.files else { return Ok(()) };
+        let mut secrets = vec![("the private key", self.identity.key.as_path())];
+        if let Some(trace) = &self.trace {
+            secrets.push(("the folder of recordings", &trace.path));
+        }
+        files.check(&secrets)
     }
 
     fn merge(flags: Settings, file: Settings) -> Result<Self, Failure> {
@@ -122,6 +139,7 @@ impl Server {
             congestion: chosen.congestion.unwrap_or(Congestion::Cubic),
             port_file: chosen.port_file,
             trace,
+            files: files::Files::new(chosen.files)?,
         })
     }
 }
@@ -150,6 +168,7 @@ fn over(flags: Settings, file: Settings) -> Settings {
         dquic: flags.dquic.or(file.dquic),
         i_know_this_is_plaintext: flags.i_know_this_is_plaintext.or(file.i_know_this_is_plaintext),
         port_file: flags.port_file.or(file.port_file),
+        files: flags.files.over(file.files),
     }
 }
 

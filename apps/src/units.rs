@@ -49,6 +49,18 @@ pub fn bitrate(text: &str) -> Result<u32, String> {
     if bits == 0 { Err(wrong()) } else { Ok(bits) }
 }
 
+/// Parses a rate in bytes a second: `100MiB/s`, `500kB`.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn byte_rate(text: &str) -> Result<u64, String> {
+    let number = text.trim().strip_suffix("/s").unwrap_or(text);
+    match size(number) {
+        Ok(rate @ 1..) => Ok(rate),
+        _ => Err(format!("{text:?} is not a rate; write 100MiB/s or 500kB/s, for example")),
+    }
+}
+
 /// Parses a duration: `2s`, `500ms`, `1h 30m`, or a number of seconds.
 ///
 /// # Errors
@@ -76,6 +88,12 @@ pub fn show_size(bytes: u64) -> String {
         return format!("{bytes} B");
     }
     ByteSize(bytes).display().iec().to_string()
+}
+
+/// A rate of bytes as people read it.
+#[must_use]
+pub fn show_byte_rate(bytes_per_second: u64) -> String {
+    format!("{}/s", show_size(bytes_per_second))
 }
 
 /// A bitrate as people read it.
@@ -134,6 +152,16 @@ mod tests {
         assert_eq!(size("17"), Ok(17));
         assert!(size("many").is_err());
         assert!(size("-1").is_err());
+    }
+
+    #[test]
+    fn rates_of_bytes_have_units() {
+        assert_eq!(byte_rate("100MiB/s"), Ok(100 << 20));
+        assert_eq!(byte_rate("500 kB"), Ok(500_000));
+        for wrong in ["", "0", "/s", "5/h"] {
+            assert!(byte_rate(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(show_byte_rate(2 << 20), "2.0 MiB/s");
     }
 
     #[test]

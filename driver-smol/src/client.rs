@@ -1,7 +1,7 @@
 //! The client's role with async handles and back-pressure.
 //!
 //! [`Client::new`] makes a handle and the future that drives it. Everything else is a handle to
-//! something on that loop: a [`Connection`], a [`MediaStream`]. A handle that is dropped closes
+//! something on that loop: a [`Connection`], a [`MediaStream`], a [`Transfer`]. A handle that is dropped closes
 //! what it stands for; the driver's future ends when the last one is gone and everything is
 //! sent. There is no protocol in here, only commands, answers and buffers.
 //!
@@ -9,16 +9,22 @@
 //! [`PIECES`] of one stream are on their way or in the consumer's hands. Beyond that nothing is
 //! pulled from the connection, so flow control stops the server, and nothing grows. The buffers
 //! are used again when the last [`bytes::Bytes`] of a piece is gone.
+//!
+//! **Files.** The disk belongs to a [`Worker`](anabranch_transfers::Worker) on a thread of its own,
+//! which the loop never waits for. It waits for the loop, when the inbox is full, and for whoever
+//! should take its reports.
 
 mod app;
 mod command;
 mod connection;
 mod error;
 mod filler;
+mod moving;
 mod outcome;
 mod pool;
 mod session;
 mod stream;
+mod transfer;
 
 use std::fmt;
 use std::future::Future;
@@ -31,10 +37,11 @@ use anabranch_core::transport::Target;
 use anabranch_driver::{Bound, Clock, Sockets};
 
 pub use connection::{Connection, Established, Notice};
-pub use error::{ConnectError, OpenError, RebindError, RequestError};
+pub use error::{ConnectError, OpenError, RebindError, RequestError, TransferError};
 pub use filler::{Part, Piece};
 pub use pool::{PIECE, PIECES};
 pub use stream::MediaStream;
+pub use transfer::{News, Transfer};
 
 use crate::driver::Driver;
 use command::{Command, ask};

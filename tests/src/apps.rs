@@ -6,5 +6,5 @@ mod files;
 mod server;
 
 pub use client::ClientApp;
-pub use files::{Disk, FilesApp, Habits, Partial, Source};
+pub use files::{Disk, FilesApp, Habits, Partial, Repeats, Source};
 pub use server::{ServerApp, Supply};

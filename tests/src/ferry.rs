@@ -39,6 +39,7 @@ pub struct Ferry {
     to_keeper: VecDeque<Task>,
     outcome: Outcome,
     over: bool,
+    giver_first: bool,
 }
 
 impl Ferry {
@@ -54,13 +55,23 @@ impl Ferry {
             to_keeper: VecDeque::new(),
             outcome: Outcome::default(),
             over: false,
+            giver_first: false,
         }
+    }
+
+    /// The sender does all it can before the receiver does anything: many things are then to be
+    /// done at once.
+    #[must_use]
+    pub const fn giver_first(mut self) -> Self {
+        self.giver_first = true;
+        self
     }
 
     /// One task of one of them. False: there is nothing more to do.
     pub fn step(&mut self) -> bool {
         let mut out = Vec::new();
-        if let Some(task) = self.to_keeper.pop_front() {
+        let waits = self.giver_first && !self.to_giver.is_empty();
+        if !waits && let Some(task) = self.to_keeper.pop_front() {
             self.keeper.run(task, &mut |given| out.push(given));
             if self.to_keeper.is_empty() {
                 self.keeper.rest(&mut |given| out.push(given));

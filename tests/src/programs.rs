@@ -168,6 +168,17 @@ impl Program {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a child of ours");
     }
 
+    /// Kills it at once, without warning, and waits until it is gone.
+    ///
+    /// # Panics
+    /// If it is no child of ours.
+    pub fn kill(&self) {
+        let mut child = lock(&self.child);
+        // It may have ended by itself.
+        let _ = child.kill();
+        child.wait().expect("a child of ours");
+    }
+
     /// What it has written to its standard error.
     #[must_use]
     pub fn log(&self) -> String {

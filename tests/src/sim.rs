@@ -7,6 +7,7 @@
 
 pub mod agenda;
 pub mod draw;
+mod errands;
 mod faults;
 mod heal;
 mod known;

@@ -33,7 +33,7 @@ pub use buffers::Buffers;
 pub use crew::{Crew, Done, Key};
 pub use desk::Desk;
 pub use quota::{Quota, Share};
-pub use receive::{Claims, Keeper, Printer, Receive, is_private};
+pub use receive::{Claims, Keeper, Printer, Receive, is_private, part, state};
 pub use report::{How, Report};
 pub use send::{Cache, Giver, Measure, Origin, Send, Source};
 

@@ -20,7 +20,7 @@ use crate::{Out, Quota, Report, Task, Worker};
 use incoming::Incoming;
 
 pub use claims::Claims;
-pub use names::is_private;
+pub use names::{is_private, part, state};
 pub use printer::Printer;
 
 /// How files are received.

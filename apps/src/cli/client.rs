@@ -6,19 +6,22 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::dquic::Dquic;
+use super::files::{Get, Rm, Send, Transfers, Verb};
 use super::{Help, Verbosity, trace};
 use crate::generate::Kind;
 use crate::plaintext::Leave;
 use crate::trust::Mode;
 use crate::units;
 
-/// Play media over QUIC
+/// Play media and transfer files over QUIC
 #[derive(Clone, Debug, Parser)]
 #[command(name = "anabranch", version, subcommand_required = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:
   anabranch ls --host media.example
   anabranch play clip.wav -o clip.wav
   anabranch play clip.y4m | ffplay -
+  anabranch send report.pdf photos/
+  anabranch get shared/report.pdf
 Exit codes and --json events: docs/operations.md")]
 pub struct Args {
     #[command(subcommand)]
@@ -38,8 +41,16 @@ pub struct Args {
 pub enum Command {
     /// Play media to a file or to standard output
     Play(Play),
-    /// List what a server has
+    /// Send files and folders
+    Send(Send),
+    /// Get files and folders
+    Get(Get),
+    /// List what a server has: media and files
     Ls(Ls),
+    /// Remove files and folders from a server
+    Rm(Rm),
+    /// Transfers that are not complete: list them, pause, resume, cancel
+    Transfers(Transfers),
     /// Measure the time to a server and back, through its application
     Ping(Ping),
     /// Make a test file
@@ -70,9 +81,9 @@ pub enum Protocol {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Server")]
 pub struct Server {
-    /// The server's name or address
-    #[arg(long, short = 'H', env = "ANABRANCH_HOST", default_value = "127.0.0.1")]
-    pub host: String,
+    /// The server's name or address [default: 127.0.0.1]
+    #[arg(long, short = 'H', env = "ANABRANCH_HOST")]
+    pub host: Option<String>,
     /// Its UDP port
     #[arg(long, short, env = "ANABRANCH_PORT", default_value_t = 9000)]
     pub port: u16,
@@ -112,6 +123,14 @@ pub struct Server {
     #[command(flatten)]
     #[expect(missing_docs, reason = "would show up in the help text")]
     pub record: trace::Record,
+}
+
+impl Server {
+    /// The server's name or address, without the brackets that an IPv6 address may have.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or("127.0.0.1").trim_matches(['[', ']'])
+    }
 }
 
 /// What a pause does.
@@ -182,9 +201,12 @@ pub struct Play {
     pub server: Server,
 }
 
-/// List what a server has
+/// List what a server has: media and files
 #[derive(Clone, Debug, clap::Args)]
 pub struct Ls {
+    /// What is in this folder of files; otherwise the media, and the top folder of files
+    #[arg(value_name = "PATH")]
+    pub path: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "would show up in the help text")]
     pub server: Server,
@@ -234,6 +256,14 @@ impl Args {
             Command::Play(play) => Some(&play.server),
             Command::Ls(ls) => Some(&ls.server),
             Command::Ping(ping) => Some(&ping.server),
+            Command::Send(send) => Some(&send.server),
+            Command::Get(get) => Some(&get.server),
+            Command::Rm(rm) => Some(&rm.server),
+            Command::Transfers(transfers) => match &transfers.verb {
+                None => None,
+                Some(Verb::List(list)) => Some(&list.server),
+                Some(Verb::Pause(one) | Verb::Resume(one) | Verb::Cancel(one)) => Some(&one.server),
+            },
             Command::Gen(_) | Command::Trace(_) | Command::Dquic(_) | Command::Help(_) => None,
         }
     }

@@ -1,5 +1,7 @@
 //! The command line of `anabranchd`.
 
+pub mod files;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,7 +12,7 @@ use clap::Parser;
 use super::{Help, Verbosity};
 use crate::units;
 
-/// Serve media over QUIC
+/// Serve media and files over QUIC
 ///
 /// Settings come from the command line, from ANABRANCH_* variables, from the file of --config,
 /// and from the defaults, in this order.
@@ -18,7 +20,7 @@ use crate::units;
 #[command(name = "anabranchd", version, args_conflicts_with_subcommands = true)]
 #[command(
     after_help = "SIGTERM or Ctrl-C finishes what runs and stops; a second one stops at once.
-SIGHUP reads the certificate and the media folder again.
+SIGHUP reads the certificate, the media folder and the settings of files again.
 Exit codes and the settings file: docs/operations.md"
 )]
 pub struct Args {
@@ -186,6 +188,9 @@ pub struct Settings {
     /// A file to write the port to once it is open
     #[arg(long, value_name = "FILE", env = "ANABRANCH_PORT_FILE")]
     pub port_file: Option<PathBuf>,
+    /// Those about files.
+    #[command(flatten)]
+    pub files: files::Files,
 }
 
 /// Values of the settings file, written as on the command line or as numbers.
@@ -196,6 +201,8 @@ mod parsed {
     use serde::{Deserialize, Deserializer};
 
     use super::Listen;
+    use super::files::Quota;
+    pub(super) use super::files::values::{inbox, shares};
     use crate::units;
 
     #[derive(Deserialize)]
@@ -216,6 +223,10 @@ mod parsed {
 
     pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
         units::size(&text(from)?).map(Some).map_err(D::Error::custom)
+    }
+
+    pub(super) fn quota<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Quota>, D::Error> {
+        text(from)?.parse().map(Some).map_err(D::Error::custom)
     }
 
     pub(super) fn bitrate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {

@@ -1,4 +1,4 @@
-//! Keys pressed on the terminal while media play.
+//! Keys pressed on the terminal while media play or files move.
 //!
 //! Only line editing and echo are switched off. Ctrl-C, Ctrl-Z and line ends work as ever, and
 //! the terminal is restored on every way out: [`restore`] is called by the guard, by the panic
@@ -17,7 +17,7 @@ use smol::channel::{Receiver, bounded};
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// Space: pause or resume.
+    /// Space or p: pause or resume.
     Toggle,
     /// q: stop.
     Quit,
@@ -123,7 +123,7 @@ fn come_back() -> io::Result<()> {
 /// nothing here, whatever letters it is made of.
 fn understood(bytes: &[u8]) -> impl Iterator<Item = Key> + '_ {
     bytes.iter().take_while(|byte| **byte != 0x1b).filter_map(|byte| match byte {
-        b' ' => Some(Key::Toggle),
+        b' ' | b'p' | b'P' => Some(Key::Toggle),
         b'q' | b'Q' => Some(Key::Quit),
         _ => None,
     })
@@ -138,6 +138,7 @@ mod tests {
         let keys = |bytes: &[u8]| understood(bytes).collect::<Vec<_>>();
         assert_eq!(keys(b" "), [Key::Toggle]);
         assert_eq!(keys(b"x q"), [Key::Toggle, Key::Quit]);
+        assert_eq!(keys(b"pP"), [Key::Toggle, Key::Toggle]);
         assert_eq!(keys(b"\x1b[q"), []);
     }
 }

@@ -3,15 +3,16 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use anabranch_core::transport::dquic::{self, DquicConfig};
 use anabranch_core::transport::quic::{self, QuicConfig};
 use anabranch_core::transport::{Both, Stack};
 use anabranch_core::{Config, Endpoint, Seed, Side};
-use anabranch_driver_mio::{Clock, Driver, Handle, SocketOptions, Sockets, seed};
+use anabranch_driver_mio::{Clock, Driver, SocketOptions, Sockets, seed};
 use sd_notify::NotifyState;
 
+use super::files::{Files, Mail, Policy};
 use super::{Command, Server, config, upkeep};
 use crate::catalogue::Catalogue;
 use crate::cert::{self, Identity, Made};
@@ -35,10 +36,12 @@ const PORT_ATTEMPTS: usize = 16;
 /// # Errors
 /// Whatever keeps it from serving.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let server = settings::Server::new(args)?;
+    let mut server = settings::Server::new(args)?;
+    server.check_files()?;
     make_sample(&server)?;
     let catalogue = Catalogue::read(&server.media, &Catalogue::default())?;
     let identity = identity(&server)?;
+    let files = server.files.clone().map(Policy::new).transpose()?;
     if args.check_config {
         log::info!("the settings are good: {}", offer(&server, &catalogue));
         return Ok(Exit::Ok);
@@ -47,22 +50,30 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let (endpoint, recording) = endpoint(&server, &catalogue, &identity, clock)?;
     raise_file_limit();
     let sockets = bind(&server.addresses)?;
+    // The readers and workers have to be there before the loop that they report to.
+    let mail = Mail(Arc::default());
+    let files = match (files, &server.files) {
+        (Some(policy), Some(settings)) => {
+            log::info!("files: {}", policy.describe());
+            Some(Files::start(policy, &settings.store, clock, mail.clone())?)
+        }
+        (Some(_) | None, _) => None,
+    };
     announce(&server, &catalogue, &identity, &sockets)?;
-    let served = serve(&server, catalogue, clock, endpoint, sockets);
+    let parts = (catalogue, files);
+    let served = serve(args, &server, parts, (clock, endpoint, sockets), &mail);
     drop(recording);
     served
 }
 
 fn serve(
+    args: &Args,
     server: &settings::Server,
-    catalogue: Catalogue,
-    clock: Clock,
-    endpoint: Endpoint,
-    sockets: Sockets,
+    (catalogue, files): (Catalogue, Option<Files>),
+    (clock, endpoint, sockets): (Clock, Endpoint, Sockets),
+    mail: &Mail,
 ) -> Result<Exit, Failure> {
-    // The readers have to be there before the loop that they report to.
-    let to_loop: Arc<OnceLock<Handle<Command>>> = Arc::default();
-    let reports = Arc::clone(&to_loop);
+    let reports = Arc::clone(&mail.0);
     let deliver = move |done| {
         if let Some(handle) = reports.get() {
             drop(handle.send(Command::Read(done)));
@@ -70,10 +81,10 @@ fn serve(
     };
     let system = |error: io::Error| Failure::new(Exit::Temporary, format!("cannot start: {error}"));
     let readers = Readers::start(READERS, deliver).map_err(system)?;
-    let app = Server::new(readers, catalogue.clone(), server.drain);
+    let app = Server::new(readers, catalogue.clone(), files, server.drain);
     let (mut driver, handle) = Driver::new(clock, endpoint, sockets, app).map_err(system)?;
-    upkeep::start(server, catalogue, clock, &handle)?;
-    drop(to_loop.set(handle));
+    upkeep::start(args, server, catalogue, clock, &handle)?;
+    drop(mail.0.set(handle));
     upkeep::notify(&[NotifyState::Ready]);
     driver.run().map_err(|error| Failure::new(Exit::Internal, format!("the loop: {error}")))?;
     log::info!("stopped");

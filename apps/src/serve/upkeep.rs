@@ -8,9 +8,11 @@ use std::time::Duration;
 use anabranch_driver_mio::{Clock, Handle};
 use sd_notify::NotifyState;
 
-use super::Command;
+use super::files::Policy;
+use super::{Command, Reloaded};
 use crate::catalogue::Catalogue;
 use crate::cert::{self, Files, Made};
+use crate::cli::server::Args;
 use crate::exit::{Exit, Failure};
 use crate::settings;
 use crate::signals::{self, Signal};
@@ -30,6 +32,7 @@ pub(super) fn notify(states: &[NotifyState<'_>]) {
 /// # Errors
 /// If the operating system gives no threads.
 pub(super) fn start(
+    args: &Args,
     server: &settings::Server,
     catalogue: Catalogue,
     clock: Clock,
@@ -54,6 +57,8 @@ pub(super) fn start(
         }
     });
     let keeper = Keeper {
+        args: args.clone(),
+        serves_files: server.files.is_some(),
         identity: server.identity.clone(),
         media: server.media.clone(),
         catalogue,
@@ -79,6 +84,8 @@ fn tick(clock: Clock, handle: &Handle<Command>) {
 }
 
 struct Keeper {
+    args: Args,
+    serves_files: bool,
     identity: Files,
     media: std::path::PathBuf,
     catalogue: Catalogue,
@@ -100,7 +107,7 @@ impl Keeper {
     }
 
     fn reload(&mut self) -> bool {
-        log::info!("reading certificate and media again");
+        log::info!("reading certificate, media and settings of files again");
         match NotifyState::monotonic_usec_now() {
             Ok(now) => notify(&[NotifyState::Reloading, now]),
             Err(error) => log::debug!("no clock to tell the service manager: {error}"),
@@ -110,7 +117,9 @@ impl Keeper {
         if let Ok(new) = &catalogue {
             self.catalogue = new.clone();
         }
-        let sent = self.handle.send(Command::Reloaded { identity, catalogue: catalogue.map(Some) });
+        let (catalogue, files) = (catalogue.map(Some), self.files());
+        let reloaded = Reloaded { identity, catalogue, files };
+        let sent = self.handle.send(Command::Reloaded(Box::new(reloaded)));
         notify(&[NotifyState::Ready]);
         sent.is_ok()
     }
@@ -121,6 +130,21 @@ impl Keeper {
             Ok((identity, _)) => Ok(Some(identity)),
             Err(failure) => Err(failure),
         };
-        self.handle.send(Command::Reloaded { identity, catalogue: Ok(None) }).is_ok()
+        let reloaded = Reloaded { identity, catalogue: Ok(None), files: Ok(None) };
+        self.handle.send(Command::Reloaded(Box::new(reloaded))).is_ok()
+    }
+
+    /// Of all settings, those of files are read again.
+    fn files(&self) -> Result<Option<Policy>, Failure> {
+        let mut server = settings::Server::new(&self.args)?;
+        server.check_files()?;
+        match (server.files, self.serves_files) {
+            (Some(files), true) => Policy::new(files).map(Some),
+            (None, false) => Ok(None),
+            (Some(_), false) | (None, true) => {
+                let what = "whether files are served at all is settled at the start";
+                Err(Failure::new(Exit::Config, what).hint("start anabranchd again"))
+            }
+        }
     }
 }

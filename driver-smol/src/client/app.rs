@@ -14,6 +14,7 @@ use smol::channel::{self, Receiver, Sender};
 use super::command::{Act, Command, Handle, Note, Reply, WeakHandle};
 use super::connection::{Connection, Established, Inner, Notice};
 use super::error::{ConnectError, OpenError, RequestError};
+use super::moving::Moving;
 use super::outcome::{Outcome, Setter, outcome};
 use super::session::Session;
 use super::stream::MediaStream;
@@ -43,6 +44,7 @@ struct Connecting {
 pub(super) struct App {
     handle: Option<WeakHandle>,
     connections: BTreeMap<ConnId, Entry>,
+    moving: Option<Moving>,
 }
 
 /// Requests on their way, and who waits for their answers.
@@ -50,13 +52,15 @@ type Waiting<T> = BTreeMap<RequestId, Reply<Result<T, RequestError>>>;
 
 impl App {
     pub(super) const fn new() -> Self {
-        Self { handle: None, connections: BTreeMap::new() }
+        Self { handle: None, connections: BTreeMap::new(), moving: None }
     }
 
     /// Learns the way into the driver it runs on, without keeping it open.
     pub(super) fn attach(&mut self, inbox: inbox::Handle<Command>) -> Handle {
-        let handle = Handle::new(inbox);
+        let desk = Moving::desk(inbox.downgrade());
+        let handle = Handle::new(inbox, desk.buffers());
         self.handle = Some(handle.downgrade());
+        self.moving = Some(Moving::new(desk, handle.downgrade()));
         handle
     }
 
@@ -161,6 +165,12 @@ impl App {
                     let _ = act(endpoint, now, id, session, Act::Close);
                 }
                 Note::Room(id, session) => self.fill(endpoint, now, id, session),
+                Note::CancelTransfer(id, session) => {
+                    Moving::give_up(endpoint, now, (id, session), Code::Cancelled);
+                }
+                Note::WorkerDied(id, session) => {
+                    Moving::give_up(endpoint, now, (id, session), Code::Internal);
+                }
             }
         }
     }
@@ -221,6 +231,9 @@ impl App {
         for session in entry.sessions.into_values() {
             session.lose(why);
         }
+        if let Some(moving) = &mut self.moving {
+            moving.closed(id, lost);
+        }
     }
 
     fn notice(&self, id: ConnId, notice: Notice) {
@@ -276,9 +289,9 @@ impl anabranch_core::App for App {
                 }
             }
             Event::Media(session, event) => self.on_media(endpoint, now, id, session, event),
-            Event::Files(session, _) => {
-                if let Ok(mut conn) = endpoint.conn(now, id) {
-                    conn.decline_files(session);
+            Event::Files(session, event) => {
+                if let Some(moving) = &mut self.moving {
+                    moving.on_event(endpoint, now, (id, session), event);
                 }
             }
             Event::Closed(why) => self.closed(id, &why),
@@ -322,6 +335,29 @@ impl anabranch_core::App for App {
             Command::Rebind(id, local, reply) => {
                 let moved = endpoint.conn(now, id).and_then(|mut conn| conn.rebind(local));
                 answer(&reply, moved);
+            }
+            Command::Move(connection, wish, worker, reply) => {
+                let Some(moving) = &mut self.moving else { return };
+                let started = moving.start(endpoint, now, connection, &wish, worker);
+                let _ = reply.try_send(started);
+            }
+            Command::Transfer(id, session, order, reply) => {
+                answer(&reply, Moving::order(endpoint, now, (id, session), *order));
+            }
+            Command::TransferStats(id, session, reply) => {
+                let mut conn = endpoint.conn(now, id);
+                let files = conn.as_mut().map_err(|misuse| *misuse).and_then(|c| c.files(session));
+                answer(&reply, files.map(|files| files.stats()));
+            }
+            Command::AskFiles(id, query, reply) => {
+                if let Some(moving) = &mut self.moving {
+                    moving.ask(endpoint, now, id, query, reply);
+                }
+            }
+            Command::Done(done) => {
+                if let Some(moving) = &mut self.moving {
+                    moving.on_done(endpoint, now, done);
+                }
             }
             Command::Notes => {}
         }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use anabranch_core::event::Listing;
 use anabranch_core::transport::{self, Target};
-use anabranch_core::{Code, ConnId, SessionId, media};
+use anabranch_core::{Code, ConnId, SessionId, files, media};
+use anabranch_transfers::{Buffers, Done, Worker};
 use bytes::Bytes;
 use smol::channel::{self, Sender};
 
 use super::connection::Connection;
 use super::error::{ConnectError, OpenError, RequestError};
+use super::moving::{Started, Wish};
 use super::stream::MediaStream;
 use crate::inbox;
 
@@ -38,6 +40,12 @@ pub(super) enum Command {
     Stats(ConnId, Reply<Result<transport::Stats, RequestError>>),
     Close(ConnId, Code, String),
     Rebind(ConnId, SocketAddr, Reply<Result<(), RequestError>>),
+    Move(Connection, Box<Wish>, Box<dyn Worker>, Started),
+    Transfer(ConnId, SessionId, Box<files::Command>, Reply<Result<(), RequestError>>),
+    TransferStats(ConnId, SessionId, Reply<Result<files::Stats, RequestError>>),
+    AskFiles(ConnId, files::Query, Reply<Result<files::Reply, RequestError>>),
+    /// A worker has done something.
+    Done(Done),
     /// Look at the notes.
     Notes,
 }
@@ -50,6 +58,9 @@ pub(super) enum Note {
     CloseSession(ConnId, SessionId),
     /// There is a buffer again.
     Room(ConnId, SessionId),
+    CancelTransfer(ConnId, SessionId),
+    /// The worker of a transfer has panicked.
+    WorkerDied(ConnId, SessionId),
 }
 
 type Notes = Arc<Mutex<Vec<Note>>>;
@@ -59,15 +70,21 @@ type Notes = Arc<Mutex<Vec<Note>>>;
 pub(super) struct Handle {
     pub(super) inbox: inbox::Handle<Command>,
     notes: Notes,
+    /// The stock of the workers of transfers.
+    pub(super) buffers: Buffers,
 }
 
 impl Handle {
-    pub(super) fn new(inbox: inbox::Handle<Command>) -> Self {
-        Self { inbox, notes: Notes::default() }
+    pub(super) fn new(inbox: inbox::Handle<Command>, buffers: Buffers) -> Self {
+        Self { inbox, notes: Notes::default(), buffers }
     }
 
     pub(super) fn downgrade(&self) -> WeakHandle {
-        WeakHandle { inbox: self.inbox.downgrade(), notes: Arc::clone(&self.notes) }
+        WeakHandle {
+            inbox: self.inbox.downgrade(),
+            notes: Arc::clone(&self.notes),
+            buffers: self.buffers.clone(),
+        }
     }
 
     pub(super) fn note(&self, note: Note) {
@@ -82,13 +99,14 @@ impl Handle {
 pub(super) struct WeakHandle {
     inbox: inbox::WeakHandle<Command>,
     notes: Notes,
+    buffers: Buffers,
 }
 
 impl WeakHandle {
     /// `None` when every other handle is gone.
     pub(super) fn upgrade(&self) -> Option<Handle> {
         let inbox = self.inbox.upgrade()?;
-        Some(Handle { inbox, notes: Arc::clone(&self.notes) })
+        Some(Handle { inbox, notes: Arc::clone(&self.notes), buffers: self.buffers.clone() })
     }
 
     /// What was noted since the last time.

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anabranch_core::event::Listing;
-use anabranch_core::{Code, ConnId, Dialect, Path, Why, media, transport};
+use anabranch_core::{Code, ConnId, Dialect, Path, Why, files, media, transport};
 use anabranch_driver::Sockets;
+use anabranch_transfers::{Buffers, Worker};
 use bytes::Bytes;
 use smol::channel::Receiver;
 
 use super::command::{Command, Handle, Note, ask};
-use super::error::{OpenError, RebindError, RequestError};
+use super::error::{OpenError, RebindError, RequestError, TransferError};
+use super::moving::Wish;
 use super::outcome::Outcome;
 use super::stream::MediaStream;
+use super::transfer::Transfer;
 
 /// What a complete handshake has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +64,7 @@ impl Drop for Inner {
 }
 
 /// A connection. Clones are the same one; it is closed when the last of them, and of its media
-/// streams, is gone.
+/// streams and transfers, is gone.
 #[derive(Clone)]
 pub struct Connection(pub(super) Arc<Inner>);
 
@@ -111,6 +114,58 @@ impl Connection {
             Some(answer) => answer,
             None => Err(self.0.closed.get().map_or(OpenError::Gone, OpenError::Lost)),
         }
+    }
+
+    /// Offers files to the server. The worker sends them, on a thread of its own: a
+    /// [`Giver`](anabranch_transfers::Giver), say.
+    ///
+    /// # Errors
+    /// The connection takes no more transfers, or was lost.
+    pub async fn offer_files(
+        &self,
+        offer: files::Offer,
+        worker: Box<dyn Worker>,
+    ) -> Result<Transfer, TransferError> {
+        self.start(Wish::Offer(offer), worker).await
+    }
+
+    /// Asks the server for files. The worker receives them, on a thread of its own: a
+    /// [`Keeper`](anabranch_transfers::Keeper) or [`Printer`](anabranch_transfers::Printer), say.
+    ///
+    /// # Errors
+    /// As [`Connection::offer_files`].
+    pub async fn request_files(
+        &self,
+        request: files::Request,
+        worker: Box<dyn Worker>,
+    ) -> Result<Transfer, TransferError> {
+        self.start(Wish::Request(request), worker).await
+    }
+
+    async fn start(&self, wish: Wish, worker: Box<dyn Worker>) -> Result<Transfer, TransferError> {
+        let make = |reply| Command::Move(self.clone(), Box::new(wish), worker, reply);
+        let lost =
+            |error| TransferError::Request(self.0.closed.get().map_or(error, RequestError::Lost));
+        match ask(&self.0.handle, make).await {
+            Some(Err(TransferError::Request(error))) => Err(lost(error)),
+            Some(answer) => answer,
+            None => Err(lost(RequestError::Gone)),
+        }
+    }
+
+    /// Asks the server about its files and transfers. A question that it does not take is
+    /// [`files::Reply::Refused`].
+    ///
+    /// # Errors
+    /// The connection cannot ask, or was lost before the answer.
+    pub async fn ask_files(&self, query: files::Query) -> Result<files::Reply, RequestError> {
+        self.request(|reply| Command::AskFiles(self.0.id, query, reply)).await
+    }
+
+    /// The stock of buffers that workers share, for a [`Giver`](anabranch_transfers::Giver).
+    #[must_use]
+    pub fn buffers(&self) -> Buffers {
+        self.0.handle.buffers.clone()
     }
 
     /// The newest ticket, for a later connection to the same server.

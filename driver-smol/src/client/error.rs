@@ -42,6 +42,15 @@ pub enum RequestError {
     Gone,
 }
 
+/// Why a file transfer was not started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransferError {
+    /// The endpoint refused it, the connection was lost, or the driver is gone.
+    Request(RequestError),
+    /// The system gives no thread for its worker, and says why.
+    Thread(String),
+}
+
 /// Why a connection was not moved to other sockets.
 #[derive(Debug)]
 pub enum RebindError {
@@ -94,7 +103,17 @@ impl fmt::Display for RebindError {
     }
 }
 
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(e) => e.fmt(f),
+            Self::Thread(e) => write!(f, "no thread for its worker: {e}"),
+        }
+    }
+}
+
 impl std::error::Error for ConnectError {}
 impl std::error::Error for OpenError {}
 impl std::error::Error for RequestError {}
+impl std::error::Error for TransferError {}
 impl std::error::Error for RebindError {}

@@ -53,6 +53,17 @@ struct Session {
     unpulled: Vec<files::Channel>,
 }
 
+/// Pieces of one version of a file that were received twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repeats {
+    /// Transfers in which the file was taken.
+    pub taken: u64,
+    /// The size of a piece.
+    pub piece: u64,
+    /// Bytes of pieces that were there.
+    pub bytes: u64,
+}
+
 /// Something that is done later.
 #[derive(Debug)]
 struct Due {
@@ -76,6 +87,8 @@ pub struct FilesApp {
     pub ended: BTreeMap<Key, Ended>,
     /// Pieces that were wanted of it.
     pub wanted: u64,
+    /// What came again although it was stored, by the name of the file.
+    pub repeats: BTreeMap<String, Repeats>,
     sessions: BTreeMap<Key, Session>,
     due: VecDeque<Due>,
 }
@@ -107,10 +120,8 @@ impl FilesApp {
     }
 
     fn select(&self, names: &[String]) -> Vec<Entry> {
-        let wanted = |name: &str| {
-            names.iter().any(|n| n.is_empty() || name == n || name.starts_with(&format!("{n}/")))
-        };
-        let sources = self.sources.values().filter(|source| wanted(&source.entry.name));
+        let wanted = |source: &&Source| names.iter().any(|name| source.is_below(name));
+        let sources = self.sources.values().filter(wanted);
         sources.map(|source| source.entry.clone()).collect()
     }
 
@@ -207,6 +218,12 @@ impl FilesApp {
             Some(code) => Command::Cancel { code, reason: "not here".to_owned() },
             None => Command::Reply(self.answer(query)),
         }
+    }
+
+    /// Transfers that have not ended.
+    #[must_use]
+    pub fn running(&self) -> Vec<Key> {
+        self.sessions.keys().copied().collect()
     }
 
     /// When it does something next.

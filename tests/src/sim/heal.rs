@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anabranch_core::transport::Offered;
-use anabranch_core::{ConnId, MediaId, SessionId, Side};
+use anabranch_core::{Code, ConnId, MediaId, SessionId, Side};
 
 use super::known::{Phase, Stage};
 use super::saver::Saver;
-use super::world::{HostId, Inside, Role, World};
-use crate::apps::Supply;
+use super::world::{Host, HostId, Inside, Role, World};
+use crate::apps::{Habits, Supply};
 use crate::content::Clip;
 use crate::disk::DiskConfig;
 use crate::link::LinkConfig;
@@ -37,6 +37,7 @@ impl World {
         self.run_until(heal_at, |_| false);
         self.heal();
         self.end_sessions();
+        self.finish_errands();
         self.keep_everything();
         self.prove_service();
         self.end_connections();
@@ -76,7 +77,11 @@ impl World {
         self.clock.set(now);
         self.touched.insert(host);
         let server = self.hosts[host].role == Role::Server;
-        let Some(process) = self.hosts[host].process() else { return };
+        let Host { inside, files, .. } = &mut self.hosts[host];
+        let Some(process) = inside.process() else { return };
+        let accept = files.habits.accept;
+        files.habits = Habits { accept, ..Habits::default() };
+        files.start_pulling(&mut process.node.endpoint, now);
         process.node.endpoint.listen(server);
         process.known.leaving = false;
         process.server.supply = Supply::AtOnce;
@@ -87,6 +92,10 @@ impl World {
         self.settle();
         for (conn, session, _) in running {
             self.resume_if_paused(host, conn, session);
+        }
+        for key in self.hosts[host].files.running() {
+            self.files_command(host, "resume files", key, |files| files.resume());
+            self.files_command(host, "unlimit files", key, |files| files.set_limit(None));
         }
     }
 
@@ -107,8 +116,48 @@ impl World {
                 let stats = process.node.endpoint.media_stats(conn, session);
                 open.push(format!("h{host} {conn} {session} {stage:?} {stats:?}"));
             }
+            for (conn, session) in self.hosts[host].files.running() {
+                // Nothing but the connection's end may end it there.
+                if self.is_restless(host, conn) {
+                    continue;
+                }
+                let process = self.hosts[host].process().expect("a process");
+                let stats = process.node.endpoint.file_stats(conn, session);
+                open.push(format!("h{host} {conn} {session} {stats:?}"));
+            }
         }
         open
+    }
+
+    /// What clients want to be transferred is transferred, on new connections where it has to be.
+    fn finish_errands(&mut self) {
+        self.note("every client finishes its errands".to_owned());
+        let mut dialled = Vec::new();
+        for client in self.role(Role::Client) {
+            for key in self.hosts[client].files.running() {
+                let code = Code::Cancelled;
+                self.files_command(client, "cancel files", key, |files| files.cancel(code, ""));
+            }
+            self.settle();
+            for (conn, number) in self.dial_for_errands(client) {
+                dialled.push((client, conn, number));
+            }
+        }
+        let end = self.now + SERVICE_BY;
+        for (client, conn, number) in dialled {
+            let up = |world: &mut Self| {
+                let process = world.hosts[client].process().expect("a process");
+                process.known.conn(conn).phase == Phase::Up
+            };
+            assert!(self.run_until(end, up), "liveness: a healthy server does not take clients");
+            self.try_errand(client, conn, number);
+        }
+        let done = |world: &mut Self| world.errands.left().is_empty();
+        if !self.run_until(end, done) {
+            panic!("liveness: transfers that do not finish: {:#?}", self.errands.left());
+        }
+        self.assert_all_exact();
+        *self.tally.done.entry("(errands done)").or_default() += self.errands.done() as u64;
     }
 
     fn end_sessions(&mut self) {
@@ -199,6 +248,9 @@ impl World {
         };
         if !self.run_until(end, idle) {
             panic!("liveness: endpoints that do not become empty: {:#?}", self.busy());
+        }
+        for host in &self.hosts {
+            assert_eq!(host.files.running(), [], "a transfer outlived everything");
         }
         for host in self.hosts.iter_mut().filter_map(|host| host.process()) {
             assert_eq!(host.node.wake, None, "an empty endpoint has a deadline");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anabranch_core::config::{Config, MediaPolicy, Pacing, Retry};
 use anabranch_core::trace::Contents;
-use anabranch_core::{Instant, Seed};
+use anabranch_core::{Instant, Seed, limits};
 
 use super::draw::Draw;
 use crate::content::Clip;
@@ -58,6 +58,8 @@ pub struct Swarm {
     pub client: Config,
     /// Settings of the transport.
     pub stack: Knobs,
+    /// Bytes of files that may be on their way.
+    pub file_window: u64,
     /// The clients' disks. `None`: they keep nothing.
     pub disk: Option<DiskConfig>,
     /// What every endpoint records. What was recorded has to replay.
@@ -83,6 +85,8 @@ pub struct Mix {
     pub misuse: u64,
     /// Moves to another address.
     pub migrate: u64,
+    /// Transfers files.
+    pub files: u64,
 }
 
 /// How often each fault occurs, on average. `None`: never.
@@ -152,6 +156,7 @@ impl Swarm {
             server,
             client,
             stack,
+            file_window: draw.pick(&[limits::MIN_FILE_WINDOW, 200_000, 1 << 20]),
             disk: disk(&mut draw),
             record: draw.percent(30).then(Contents::default),
         }
@@ -259,6 +264,7 @@ fn mix(draw: &mut Draw) -> Mix {
         ask: often(draw),
         misuse: often(draw),
         migrate: draw.pick(&[0, 0, 1, 3]),
+        files: draw.pick(&[0, 0, 2, 6]),
     }
 }
 

@@ -4,7 +4,7 @@ use anabranch_core::{ConnId, Event, Instant};
 
 use super::saver::Saver;
 use super::trail::Step as Trace;
-use super::world::{HostId, Inside, Plan, World};
+use super::world::{Host, HostId, Inside, Plan, World};
 use crate::pair::host::{Outgoing, Step};
 
 /// More outputs of one host at one point in time are taken for an endless loop.
@@ -41,7 +41,7 @@ impl World {
             Inside::Nothing => None,
             Inside::Process(process) => {
                 let disk = host.saver.as_ref().and_then(Saver::next);
-                [process.next(), disk].into_iter().flatten().min()
+                [process.next(), host.files.next(), disk].into_iter().flatten().min()
             }
             Inside::Rogue(rogue) => rogue.deadline(),
         });
@@ -90,7 +90,8 @@ impl World {
 
     fn expire(&mut self, host: HostId) {
         let now = self.now;
-        match &mut self.hosts[host].inside {
+        let Host { inside, files, .. } = &mut self.hosts[host];
+        match inside {
             Inside::Nothing => return,
             Inside::Rogue(rogue) => {
                 if rogue.deadline().is_none_or(|at| at > now) {
@@ -99,7 +100,8 @@ impl World {
                 rogue.expire(now);
             }
             Inside::Process(process) => {
-                if process.next().is_none_or(|at| at > now) {
+                let next = [process.next(), files.next()].into_iter().flatten().min();
+                if next.is_none_or(|at| at > now) {
                     return;
                 }
                 if process.node.wake.is_some_and(|at| at <= now) {
@@ -108,6 +110,7 @@ impl World {
                     process.node.endpoint.handle_timeout(now);
                 }
                 process.server.on_time(&mut process.node.endpoint, now);
+                files.on_time(&mut process.node.endpoint, now);
             }
         }
         self.touched.insert(host);
@@ -161,8 +164,10 @@ impl World {
         self.rolling.add("event", now, format!("{host} {conn} {event:?}").as_bytes());
         self.trail.push(now, Trace::Told(host, conn, event.clone()));
         self.judge_event(host, conn, event);
-        if let Some(process) = self.hosts[host].process() {
+        let Host { inside, files, .. } = &mut self.hosts[host];
+        if let Some(process) = inside.process() {
             process.on_event(now, conn, event);
+            files.on_event(&mut process.node.endpoint, now, conn, event);
         }
         self.follow(host, conn, event);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anabranch_core::files::Event as Files;
 use anabranch_core::media::{EndReason, Ended, Event as Media};
 use anabranch_core::{Code, ConnId, Event, Lost, SessionId, Side, Why, limits};
 
@@ -30,13 +31,13 @@ impl World {
             | Event::Hello { .. }
             | Event::GoAway { .. }
             | Event::Pong { .. }
-            | Event::Listing(_)
-            | Event::Files(..) => {}
+            | Event::Listing(_) => {}
+            Event::Files(session, event) => self.judge_files(host, conn, *session, event),
         }
     }
 
     /// Whether the peer of a connection is known to be honest.
-    fn is_honest(&mut self, host: HostId, conn: ConnId) -> bool {
+    pub(super) fn is_honest(&mut self, host: HostId, conn: ConnId) -> bool {
         let remote = self.hosts[host].process().and_then(|p| p.known.conn(conn).remote);
         remote.is_some_and(|remote| self.honest(remote).is_some())
     }
@@ -45,7 +46,7 @@ impl World {
     /// places. Then it may fail to send (`InvalidState`, when an id of the path in use was
     /// retired), or never send again what was in flight on a path that was left. What is
     /// promised then is that the session's or the connection's timeout ends it.
-    fn is_restless(&mut self, host: HostId, conn: ConnId) -> bool {
+    pub(super) fn is_restless(&mut self, host: HostId, conn: ConnId) -> bool {
         let remote = self.hosts[host].process().and_then(|p| p.known.conn(conn).remote);
         let client = match self.hosts[host].role {
             Role::Server => remote.and_then(|remote| self.honest(remote)),
@@ -175,6 +176,11 @@ impl World {
                 ));
             }
         }
+        for (conn, session) in self.hosts[host].files.running() {
+            self.judge_transfer(host, conn, session);
+        }
+        let Some(process) = self.hosts[host].process() else { return };
+        let endpoint = &process.node.endpoint;
         let most = endpoint.connections() * limits::MAX_SESSIONS;
         assert!(seen.len() <= most, "memory: {} sessions", seen.len());
         for (side, key, bytes) in seen {
@@ -193,6 +199,9 @@ impl World {
 
     /// An event has been dealt with by its application.
     pub(super) fn follow(&mut self, host: HostId, conn: ConnId, event: &Event) {
+        if let Event::Files(session, Files::Ended(ended)) = event {
+            self.errand_ended(host, (conn, *session), &ended.how);
+        }
         if !matches!(event, Event::Hello { .. } | Event::Pong { .. } | Event::Listing(_)) {
             return;
         }

@@ -2,6 +2,7 @@
 //! documented.
 
 mod client;
+mod files;
 mod misuse;
 mod request;
 mod server;

@@ -10,11 +10,12 @@ use bytes::Bytes;
 
 use super::agenda::Agenda;
 use super::draw::Draw;
+use super::errands::Errands;
 use super::process::Process;
 use super::saver::Saver;
 use super::swarm::Swarm;
 use super::trail::{Step, Trail};
-use crate::apps::{ServerApp, Supply};
+use crate::apps::{FilesApp, ServerApp, Supply};
 use crate::cert::{self, Identity};
 use crate::disk::Disk;
 use crate::link::LinkConfig;
@@ -71,14 +72,22 @@ pub(super) struct Host {
     pub(super) saver: Option<Saver>,
     /// The newest ticket for each server, as a client would keep it on a disk.
     pub(super) tickets: BTreeMap<HostId, Bytes>,
+    /// What it does with files, and the disk that has them.
+    pub(super) files: FilesApp,
+}
+
+impl Inside {
+    pub(super) fn process(&mut self) -> Option<&mut Process> {
+        match self {
+            Self::Process(process) => Some(process),
+            Self::Nothing | Self::Rogue(_) => None,
+        }
+    }
 }
 
 impl Host {
     pub(super) fn process(&mut self) -> Option<&mut Process> {
-        match &mut self.inside {
-            Inside::Process(process) => Some(process),
-            Inside::Nothing | Inside::Rogue(_) => None,
-        }
+        self.inside.process()
     }
 }
 
@@ -124,6 +133,7 @@ pub struct World {
     pub(super) trail: Trail,
     pub(super) tally: Tally,
     pub(super) ends: Ends,
+    pub(super) errands: Errands,
     /// Decisions of the world itself.
     pub(super) draw: Draw,
     pub(super) healing: bool,
@@ -160,6 +170,7 @@ impl World {
             trail: Trail::default(),
             tally: Tally::default(),
             ends: Ends::default(),
+            errands: Errands::default(),
             draw: Draw::new(seed.stream("world")),
             healing: false,
             next_tag: 0,
@@ -253,7 +264,9 @@ impl World {
             starts: 0,
             saver: disk.map(Saver::new),
             tickets: BTreeMap::new(),
+            files: FilesApp::default(),
         });
+        self.hosts[host].files.habits.accept.window = self.swarm.file_window;
         if role != Role::Rogue {
             self.start(host);
         }
@@ -299,6 +312,10 @@ impl World {
         }
         self.held.retain(|(sender, _)| *sender != host);
         self.ends.forget(host);
+        self.hosts[host].files.restart();
+        self.hosts[host].files.ended.clear();
+        self.hosts[host].files.told.clear();
+        self.errands.forget(host);
     }
 
     /// What a process has recorded replays, and tells which steps its state machines took.

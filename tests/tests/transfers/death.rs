@@ -16,6 +16,8 @@ struct Scene {
     files: Vec<(&'static str, Vec<u8>)>,
     old: Option<Vec<u8>>,
     existing: Existing,
+    /// Everything is sent before anything is stored.
+    at_once: bool,
 }
 
 fn scene(files: &[(&'static str, usize)], old: bool, existing: Existing) -> Scene {
@@ -33,7 +35,7 @@ fn scene(files: &[(&'static str, usize)], old: bool, existing: Existing) -> Scen
         old[half..].fill(7);
         old
     });
-    Scene { from, name, files, old, existing }
+    Scene { from, name, files, old, existing, at_once: false }
 }
 
 /// Runs a transfer that dies at its `k`th operation of the receiver's disk. `None`: it ended
@@ -44,6 +46,7 @@ fn dies_at(scene: &Scene, to: &Shared, k: u64) -> Option<Outcome> {
     }
     to.die_after(k);
     let ferry = Ferry::new(giver(&scene.from, scene.name), keeper(to, scene.existing));
+    let ferry = if scene.at_once { ferry.giver_first() } else { ferry };
     let (outcome, stopped) = ferry.run(|| to.is_dead());
     stopped.then_some(outcome)
 }
@@ -138,6 +141,7 @@ fn whenever_the_power_fails_the_file_is_whole_or_goes_on() {
                 seed,
             );
             every_step(&tree(), Death::Crash, order, seed);
+            every_step(&Scene { at_once: true, ..tree() }, Death::Crash, order, seed);
         });
     }
 }
@@ -146,12 +150,13 @@ fn whenever_the_power_fails_the_file_is_whole_or_goes_on() {
 fn what_was_confirmed_survives_the_power() {
     for order in [Order::Kept, Order::Any] {
         seeds::each(16, |seed| {
-            let scene = tree();
-            let to = disk(seed, DiskConfig { order, ..DiskConfig::default() });
-            assert!(transfer(&scene.from, &to, scene.name, scene.existing).complete);
-            to.revive(Death::Crash);
-            for (name, bytes) in &scene.files {
-                assert!(get(&to, name).as_ref() == Some(bytes), "seed {seed}: {name} is lost");
+            for scene in [tree(), scene(&[LARGE], false, Existing::Refuse)] {
+                let to = disk(seed, DiskConfig { order, ..DiskConfig::default() });
+                assert!(transfer(&scene.from, &to, scene.name, scene.existing).complete);
+                to.revive(Death::Crash);
+                for (name, bytes) in &scene.files {
+                    assert!(get(&to, name).as_ref() == Some(bytes), "seed {seed}: {name} is lost");
+                }
             }
         });
     }

@@ -133,7 +133,10 @@ fn a_source_that_changes_is_noticed_at_every_step() {
     let changes: [Change; 4] = [
         |from| put(from, "a", &bytes(9, 3 * PIECE)),
         |from| from.with(|disk| write(disk.files(), 3 * PIECE as u64, b"more")),
-        |from| from.with(|disk| write(disk.files(), 5, b"other")),
+        |from| {
+            from.with(|disk| write(disk.files(), 2 * PIECE as u64 + 5, b"other"));
+            from.with(|disk| write(disk.files(), 5, b"other"));
+        },
         |from| from.with(|disk| disk.files().remove(&path("a"))).unwrap(),
     ];
     for (n, change) in changes.into_iter().enumerate() {

@@ -11,13 +11,15 @@ pub fn is_private(name: &str) -> bool {
     name.starts_with('.') && (name.ends_with(PART) || name.ends_with(STATE))
 }
 
-/// The partial file of a file.
-pub(super) fn part(path: &RelPath) -> Option<RelPath> {
+/// The partial file of a file. `None`: of the root.
+#[must_use]
+pub fn part(path: &RelPath) -> Option<RelPath> {
     beside(path, PART)
 }
 
-/// The journal of a file.
-pub(super) fn state(path: &RelPath) -> Option<RelPath> {
+/// The journal of a file. `None`: of the root.
+#[must_use]
+pub fn state(path: &RelPath) -> Option<RelPath> {
     beside(path, STATE)
 }
 

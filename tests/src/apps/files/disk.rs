@@ -39,6 +39,13 @@ impl Disk {
         partial.fingerprint = entry.fingerprint();
     }
 
+    /// Whether what is there of a file is of this version.
+    #[must_use]
+    pub fn is_of(&self, entry: &Entry) -> bool {
+        let file = self.files.get(&entry.name);
+        file.is_some_and(|file| file.fingerprint == entry.fingerprint())
+    }
+
     /// What is there of a file.
     #[must_use]
     pub fn haves(&self, entry: &Entry, trusting: bool) -> Vec<Have> {

@@ -1,7 +1,7 @@
 //! The sending half of the application.
 
 use anabranch_core::Instant;
-use anabranch_core::files::{self, Command, Entry};
+use anabranch_core::files::{self, Command, Entry, Modified};
 use bytes::Bytes;
 
 use super::{Due, FilesApp};
@@ -40,6 +40,20 @@ impl Source {
     pub fn folder(name: &str) -> Self {
         let clip = Clip::new(name, 0, 0);
         Self { entry: Entry::folder(name), clip, rewritten_from: None }
+    }
+
+    /// Another version of it, with other bytes.
+    pub fn change(&mut self, seed: u64) {
+        self.clip.seed = seed;
+        let seconds = self.entry.modified.map_or(0, |modified| modified.seconds + 1);
+        self.entry.modified = Some(Modified { seconds, nanos: 0 });
+    }
+
+    /// It is this folder, or below it.
+    #[must_use]
+    pub fn is_below(&self, folder: &str) -> bool {
+        let rest = self.entry.name.strip_prefix(folder);
+        folder.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     fn read(&self, piece: u64, offset: u64, len: u32) -> Vec<u8> {

@@ -27,6 +27,13 @@ impl FilesApp {
             return Command::Take { file, haves: Vec::new() };
         }
         let haves = self.haves(entry);
+        if !self.disk.is_of(entry) {
+            self.repeats.remove(&entry.name);
+        }
+        if entry.size.is_some() {
+            let repeats = self.repeats.entry(entry.name.clone()).or_default();
+            (repeats.taken, repeats.piece) = (repeats.taken + 1, u64::from(entry.piece));
+        }
         self.disk.open(entry, self.habits.trusting);
         Command::Take { file, haves }
     }
@@ -40,6 +47,11 @@ impl FilesApp {
 
     pub(super) fn commit(&mut self, key: Key, file: u32, size: u64, root: Hash) -> Vec<Command> {
         let entry = self.session(key).incoming[&file].clone();
+        if !self.disk.is_of(&entry) {
+            // Another transfer has begun with another version.
+            let reason = "another version".to_owned();
+            return vec![Command::Fail { file, code: Code::Exists, reason }];
+        }
         self.disk.commit(&entry, size, root);
         vec![Command::Committed { file }]
     }
@@ -64,6 +76,9 @@ impl FilesApp {
                 Err(misuse) => panic!("{key:?}: pull: {misuse}"),
             };
             let entry = self.session(key).incoming[&file].clone();
+            if !self.disk.is_of(&entry) {
+                continue;
+            }
             self.disk.write(&entry.name, offset, &buf[..len]);
             if last {
                 self.store(now, key, file, piece, offset + len as u64, &entry);
@@ -80,8 +95,11 @@ impl FilesApp {
                 hash[0] ^= 1;
             }
             Some(_) | None => {
-                if let Some(partial) = self.disk.files.get_mut(&entry.name) {
-                    partial.journal.insert(piece, hash);
+                let partial = self.disk.files.get_mut(&entry.name).expect("an open file");
+                let before = partial.journal.insert(piece, hash);
+                let repeats = self.repeats.get_mut(&entry.name).filter(|_| before.is_some());
+                if let Some(repeats) = repeats {
+                    repeats.bytes += end - start;
                 }
             }
         }

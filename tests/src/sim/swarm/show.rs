@@ -30,6 +30,7 @@ impl fmt::Display for Swarm {
         write!(f, ", idle {:?}", self.stack.idle_timeout)?;
         write!(f, ", datagram {}", self.stack.max_datagram)?;
         write!(f, ", discovery {}", self.stack.discover_mtu)?;
+        write!(f, ", file window {}", self.file_window)?;
         write!(f, ", recorded {}", self.record.is_some())?;
         match &self.disk {
             None => write!(f, ", no disks")?,

@@ -38,6 +38,8 @@ enum Act {
     Misuse,
     Migrate,
     Read,
+    Transfer,
+    Steer,
 }
 
 /// A command that means nothing in a session's state.
@@ -59,6 +61,8 @@ impl World {
             (mix.misuse, Act::Misuse),
             (mix.migrate, Act::Migrate),
             (read, Act::Read),
+            (mix.files, Act::Transfer),
+            (mix.files / 2, Act::Steer),
         ];
         match self.hosts[host].draw.weighted(&acts).expect("somebody connects") {
             Act::Connect => self.dial(host),
@@ -70,6 +74,8 @@ impl World {
             Act::Misuse => self.misuse(host),
             Act::Migrate => self.migrate(host),
             Act::Read => self.read_or_not(host),
+            Act::Transfer => self.transfer(host),
+            Act::Steer => self.steer_transfer(host),
         }
     }
 
@@ -79,7 +85,7 @@ impl World {
         process.map_or_else(Vec::new, |process| process.known.in_phase(Side::Client, phase))
     }
 
-    fn any_conn(&mut self, host: HostId, phase: Phase) -> Option<ConnId> {
+    pub(super) fn any_conn(&mut self, host: HostId, phase: Phase) -> Option<ConnId> {
         let conns = self.conns(host, phase);
         self.hosts[host].draw.any(&conns)
     }

@@ -14,7 +14,7 @@ use crate::sim::world::{HostId, Plan, World};
 
 impl World {
     pub(super) fn act_as_server(&mut self, host: HostId) {
-        match self.hosts[host].draw.index(10) {
+        match self.hosts[host].draw.index(12) {
             0 | 1 => self.end_a_session(host),
             2 => self.fail_a_source(host),
             3 => self.leave_a_client(host),
@@ -23,6 +23,8 @@ impl World {
             6 => self.supply_unasked(host),
             7 => self.ping_a_client(host),
             8 => self.change_supply(host),
+            9 => self.change_habits(host),
+            10 => self.steer_transfer(host),
             _ => self.misuse(host),
         }
     }
