@@ -3,6 +3,7 @@
 This is the one place to change when a command line changes. In every argument these are filled in:
 
     {host} {port}        where the contestant's server listens
+    {key}                what the server is called below
     {dir}                the folder that the server serves from, or receives into
     {source}             the file or folder to send (for the client's side)
     {name}               its name; {files} how many files are in it
@@ -65,33 +66,33 @@ class Contestant:
     names_congestion: str = "tcp"
 
 
-# A client of this project: where, whom to trust. `anab://` URLs come last.
-ANAB = ("--known-hosts", "{work}/known_hosts")
-URL = "anab://{host}:{port}"
+# A client of this project: where, whom to trust.
+ANAB = ("--host", "{host}", "--port", "{port}", "--known-hosts", "{work}/known_hosts")
+# Its server. Each has a folder and a store of its own.
 DAEMON = ("{anabranchd}", "--listen", "{host}", "--port", "0", "--files", "{dir}",
-          "--cert", "{work}/anab-cert.pem", "--key", "{work}/anab-key.pem")
+          "--files-store", "{work}/{key}.redb", "--files-quota", "unlimited",
+          "--files-reserve", "0", "--cert", "{work}/anab-cert.pem", "--key", "{work}/anab-key.pem",
+          "--port-file", "{work}/{key}.port")
 
 SERVERS = {
     "nginx": Server(("nginx", "-p", "{work}", "-c", "{work}/nginx.conf", "-e", "stderr")),
     "sshd": Server(("/usr/sbin/sshd", "-D", "-e", "-f", "{work}/sshd_config"), folder="inbox"),
     "quinn": Server(
-        ("{quinn}", "serve", "{dir}", "--listen", "{host}", "--cert", "{work}/quinn.der",
-         "--port-file", "{work}/quinn.port"),
+        ("{quinn}", "serve", "{dir}", "--listen", "{host}", "--cert", "{work}/{key}.der",
+         "--port-file", "{work}/{key}.port"),
         congestion=("--congestion", "{cc}"), port_file=True),
     "quinn-in": Server(
-        ("{quinn}", "serve", "{dir}", "--listen", "{host}", "--cert", "{work}/quinn-in.der",
-         "--port-file", "{work}/quinn-in.port"),
+        ("{quinn}", "serve", "{dir}", "--listen", "{host}", "--cert", "{work}/{key}.der",
+         "--port-file", "{work}/{key}.port"),
         congestion=("--congestion", "{cc}"), folder="inbox", port_file=True),
     "anabranch": Server(
-        (*DAEMON, "--port-file", "{work}/anabranch.port"),
-        congestion=("--congestion", "{cc}"), port_file=True,
+        DAEMON, congestion=("--congestion", "{cc}"), port_file=True,
         requires=("{anabranchd}", (), "--files")),
     "anabranch-in": Server(
-        (*DAEMON, "--port-file", "{work}/anabranch-in.port"),
-        congestion=("--congestion", "{cc}"), folder="inbox", port_file=True,
+        DAEMON, congestion=("--congestion", "{cc}"), folder="inbox", port_file=True,
         requires=("{anabranchd}", (), "--files")),
     "anabranch-in-no-sync": Server(
-        (*DAEMON, "--no-sync", "--port-file", "{work}/anabranch-in-no-sync.port"),
+        (*DAEMON, "--no-sync"),
         congestion=("--congestion", "{cc}"), folder="inbox", port_file=True,
         requires=("{anabranchd}", (), "--no-sync")),
 }
@@ -145,27 +146,27 @@ CONTESTANTS = [
         verifies="BLAKE3"),
     Contestant(
         "anabranch get", "anabranch", names_congestion="anabranch",
-        file=("{anabranch}", "get", *ANAB, "{name}", URL, "-o", "{dest}"),
-        folder=("{anabranch}", "get", *ANAB, "{name}", URL, "-o", "{dest}"),
+        file=("{anabranch}", "get", *ANAB, "{name}", "-o", "{dest}"),
+        folder=("{anabranch}", "get", *ANAB, "{name}", "-o", "{dest}"),
         congestion=CLIENT_CC, verifies="BLAKE3", syncs="yes",
         requires=("{anabranch}", ("get",), "--output")),
     Contestant(
         "anabranch get --no-sync", "anabranch", sections=("big", "many", "tree"),
         names_congestion="anabranch",
-        file=("{anabranch}", "get", "--no-sync", *ANAB, "{name}", URL, "-o", "{dest}"),
-        folder=("{anabranch}", "get", "--no-sync", *ANAB, "{name}", URL, "-o", "{dest}"),
+        file=("{anabranch}", "get", "--no-sync", *ANAB, "{name}", "-o", "{dest}"),
+        folder=("{anabranch}", "get", "--no-sync", *ANAB, "{name}", "-o", "{dest}"),
         verifies="BLAKE3", requires=("{anabranch}", ("get",), "--no-sync")),
     Contestant(
         "anabranch send", "anabranch-in", arrives="inbox", names_congestion="anabranch",
-        file=("{anabranch}", "send", *ANAB, "{source}", URL),
-        folder=("{anabranch}", "send", *ANAB, "{source}", URL),
+        file=("{anabranch}", "send", *ANAB, "{source}"),
+        folder=("{anabranch}", "send", *ANAB, "{source}"),
         congestion=CLIENT_CC, verifies="BLAKE3", syncs="yes",
         requires=("{anabranch}", ("send",), "--known-hosts")),
     Contestant(
         "anabranch send, server --no-sync", "anabranch-in-no-sync", arrives="inbox",
         sections=("big", "many", "tree"), names_congestion="anabranch",
-        file=("{anabranch}", "send", *ANAB, "{source}", URL),
-        folder=("{anabranch}", "send", *ANAB, "{source}", URL),
+        file=("{anabranch}", "send", *ANAB, "{source}"),
+        folder=("{anabranch}", "send", *ANAB, "{source}"),
         verifies="BLAKE3", requires=("{anabranch}", ("send",), "--known-hosts")),
 ]
 

@@ -171,7 +171,8 @@ class Bench:
         setup.settings(key, self.work, ground.host, port, folder)
         port_file = self.work / f"{key}.port"
         port_file.unlink(missing_ok=True)
-        values = {**self.values(ground, names), "port": str(port), "dir": str(folder)}
+        values = {**self.values(ground, names), "key": key, "port": str(port),
+                  "dir": str(folder)}
         words = server.command + (server.congestion if ground.congestion else ())
         started = Server(key, [*ground.server_prefix, *fill(words, values)],
                          self.work / f"{key}.log", self.environment, self.work)
