@@ -1,9 +1,9 @@
 //! The client's role with async handles and back-pressure.
 //!
 //! [`Client::new`] makes a handle and the future that drives it. Everything else is a handle to
-//! something on that loop: a [`Connection`], a [`MediaStream`], a [`Transfer`]. A handle that is dropped closes
-//! what it stands for; the driver's future ends when the last one is gone and everything is
-//! sent. There is no protocol in here, only commands, answers and buffers.
+//! something on that loop: a [`Connection`], a [`MediaStream`], a [`Transfer`]. A handle that is
+//! dropped closes what it stands for; the driver's future ends when the last one is gone and
+//! everything is sent. There is no protocol in here, only commands, answers and buffers.
 //!
 //! **Back-pressure.** Media arrives in [`Piece`]s of at most [`PIECE`] bytes, and at most
 //! [`PIECES`] of one stream are on their way or in the consumer's hands. Beyond that nothing is

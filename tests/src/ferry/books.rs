@@ -87,22 +87,7 @@ impl Books {
                 self.want(file, giver, keeper);
             }
             Command::Supply { file, piece, bytes, hash } => {
-                let Some(own) = self.files.get_mut(&file) else { return };
-                own.hashes.insert(piece, hash);
-                let offset = piece * u64::from(own.entry.piece);
-                if own.entry.size.is_none() {
-                    if (bytes.len() as u64) < u64::from(own.entry.piece) {
-                        own.entry.size = Some(offset + bytes.len() as u64);
-                    } else {
-                        giver.push_back(Task::Event(wanted(file, piece + 1, &own.entry)));
-                    }
-                }
-                if bytes.is_empty() {
-                    self.look_whole(file, keeper);
-                    return;
-                }
-                outcome.sent.push((file, piece));
-                keeper.push_back(Task::Piece { file, piece, offset, bytes: bytes.to_vec() });
+                self.supply((file, piece), &bytes, hash, giver, keeper, outcome);
             }
             Command::Stored { file, piece, hash } => {
                 let Some(own) = self.files.get_mut(&file) else { return };
@@ -118,6 +103,33 @@ impl Books {
             }
             other => panic!("the core takes no {other:?} here"),
         }
+    }
+
+    fn supply(
+        &mut self,
+        (file, piece): (u32, u64),
+        bytes: &[u8],
+        hash: Hash,
+        giver: &mut VecDeque<Task>,
+        keeper: &mut VecDeque<Task>,
+        outcome: &mut Outcome,
+    ) {
+        let Some(own) = self.files.get_mut(&file) else { return };
+        own.hashes.insert(piece, hash);
+        let offset = piece * u64::from(own.entry.piece);
+        if own.entry.size.is_none() {
+            if (bytes.len() as u64) < u64::from(own.entry.piece) {
+                own.entry.size = Some(offset + bytes.len() as u64);
+            } else {
+                giver.push_back(Task::Event(wanted(file, piece + 1, &own.entry)));
+            }
+        }
+        if bytes.is_empty() {
+            self.look_whole(file, keeper);
+            return;
+        }
+        outcome.sent.push((file, piece));
+        keeper.push_back(Task::Piece { file, piece, offset, bytes: bytes.to_vec() });
     }
 
     fn checked(

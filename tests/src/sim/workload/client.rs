@@ -363,9 +363,7 @@ impl World {
         self.touched.insert(host);
         self.count(if stop { "stop reading" } else { "start reading" });
     }
-}
 
-impl World {
     /// Plays a whole clip, to see that this works.
     pub(in crate::sim) fn play_proof(
         &mut self,

@@ -51,6 +51,29 @@ fn five_megabytes_each_way_arrive_intact() {
 }
 
 #[test]
+fn a_small_datagram_that_is_sent_again_makes_no_others_small() {
+    let mut pair = Pair::up();
+    let id = pair.client.conn().open(Dir::Bidi).unwrap();
+    send(&mut pair.client, id, b"small", false);
+    assert_eq!(pair.sent(true).len(), 1, "and it is lost");
+    let mut left = Some(Bytes::from(vec![7; 2 << 20]));
+    let (mut got, mut small) = (Vec::new(), 0);
+    pair.until(|pair| {
+        if let Some(bytes) = &mut left
+            && pair.client.conn().write(id, bytes, true) == Ok(Wrote::All)
+        {
+            left = None;
+        }
+        let forth = pair.sent(true);
+        small += forth.iter().filter(|datagram| datagram.len() < 100).count();
+        forth.into_iter().for_each(|mut datagram| pair.give_server(&mut datagram));
+        read_all(&mut pair.server, id, &mut got)
+    });
+    assert_eq!(got.len(), 5 + (2 << 20));
+    assert!(small < 20, "{small} small datagrams");
+}
+
+#[test]
 fn readable_comes_once_for_each_time_the_stream_was_read_empty() {
     let mut pair = Pair::up();
     let id = pair.client.conn().open(Dir::Bidi).unwrap();
