@@ -97,8 +97,9 @@ impl Pair {
                 continue;
             }
             let file = disk.files.get(name).unwrap_or_else(|| panic!("{name} is missing"));
-            assert!(file.complete, "{name} is not complete");
-            assert!(file.bytes == source.bytes(), "{name} is another file");
+            let placed = file.placed.as_ref();
+            let placed = placed.unwrap_or_else(|| panic!("{name} is not complete"));
+            assert!(*placed == source.bytes(), "{name} is another file");
         }
     }
 }

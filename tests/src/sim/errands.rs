@@ -183,8 +183,9 @@ impl World {
             }
             let file = disk.files.get(name);
             let file = file.unwrap_or_else(|| panic!("files: complete, and {name} is not there"));
-            assert!(file.complete, "files: complete, and {name} is not in its place");
-            assert!(file.bytes == source.bytes(), "files: {name} is not what was sent");
+            let placed = file.placed.as_ref();
+            let placed = placed.unwrap_or_else(|| panic!("files: {name} is not in its place"));
+            assert!(*placed == source.bytes(), "files: {name} is not what was sent");
         }
     }
 

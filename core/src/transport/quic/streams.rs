@@ -25,6 +25,15 @@ const RANK: u8 = 127;
 /// Stops remembered for streams that nobody writes to any more.
 const MAX_STOPPED: usize = 64;
 
+/// An end that was found, and not reported yet.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    /// The end mark.
+    Mark,
+    /// It was reset; the code is lost.
+    Reset,
+}
+
 /// What is remembered about streams besides what quiche knows. Every set is bounded by the
 /// number of streams that are open.
 #[derive(Debug, Default)]
@@ -38,8 +47,14 @@ pub(super) struct Streams {
     open: BTreeSet<StreamId>,
     /// Readable has been signalled, and not yet read to the end of what is there.
     told: BTreeSet<StreamId>,
-    /// The end mark came with the last bytes, and is still to be reported.
-    ended: BTreeSet<StreamId>,
+    /// The end has come, and is still to be reported.
+    ended: BTreeMap<StreamId, Found>,
+    /// Nothing that comes is of interest any more: the end has been found, or was not waited for.
+    deaf: BTreeSet<StreamId>,
+    /// Ends that quiche has not told, and that are still to be signalled.
+    silent: BTreeSet<StreamId>,
+    /// Resets of the peer that quiche has counted.
+    resets: u64,
     /// A write was blocked.
     blocked: BTreeSet<StreamId>,
     /// Codes of stops that have not been reported yet.
@@ -60,6 +75,7 @@ impl Streams {
     /// Something has happened on the connection.
     pub(super) fn changed(&mut self, conn: &mut Connection) {
         self.look = true;
+        self.find_ends(conn);
         // quiche drops what it knows about a stream when all of it is acknowledged. Of a stream
         // that the peer has stopped, it does so when it is asked, and tells the code only once.
         let stopped = &mut self.stopped;
@@ -78,9 +94,27 @@ impl Streams {
         });
         let open = &self.open;
         self.ranks.retain(|id, _| open.contains(id));
+        self.deaf.retain(|id| open.contains(id));
         while stopped.len() > MAX_STOPPED {
             stopped.pop_first();
         }
+    }
+
+    /// Finds ends that quiche knows of and tells nobody: an end mark that comes with nothing but
+    /// bytes that were read before, as when both are sent again in one frame; and a reset of a
+    /// stream of which the end mark has come before some of its bytes. It cannot be asked which
+    /// it is, but it counts the resets.
+    fn find_ends(&mut self, conn: &Connection) {
+        let resets = conn.stats().reset_stream_count_remote;
+        let before = std::mem::replace(&mut self.resets, resets);
+        let found = if resets == before { Found::Mark } else { Found::Reset };
+        for id in self.open.difference(&self.deaf) {
+            if conn.stream_finished(id.0) && !conn.stream_readable(id.0) {
+                self.ended.insert(*id, found);
+                self.silent.insert(*id);
+            }
+        }
+        self.deaf.extend(&self.silent);
     }
 
     /// Whether both halves are over, and everything is acknowledged.
@@ -95,6 +129,11 @@ impl Streams {
             self.open.insert(StreamId(id));
             if self.told.insert(StreamId(id)) {
                 return Some(StreamId(id));
+            }
+        }
+        while let Some(id) = self.silent.pop_first() {
+            if self.ended.contains_key(&id) && self.told.insert(id) {
+                return Some(id);
             }
         }
         None
@@ -204,18 +243,29 @@ impl Streams {
         id: StreamId,
         buf: &mut [u8],
     ) -> Result<Read, StreamEnd> {
-        if self.ended.remove(&id) {
-            return Ok(Read::Finished);
+        if let Some(found) = self.ended.remove(&id) {
+            self.told.remove(&id);
+            return match found {
+                Found::Mark => Ok(Read::Finished),
+                Found::Reset => Err(StreamEnd::Gone),
+            };
         }
         let (answer, more) = match conn.stream_recv(id.0, buf) {
-            Ok((0, true)) => (Ok(Read::Finished), false),
+            Ok((0, true)) => {
+                self.deaf.insert(id);
+                (Ok(Read::Finished), false)
+            }
             Ok((len, true)) => {
-                self.ended.insert(id);
+                self.deaf.insert(id);
+                self.ended.insert(id, Found::Mark);
                 (Ok(Read::Bytes(len)), false)
             }
             Ok((len, false)) => (Ok(Read::Bytes(len)), true),
             Err(Error::Done) => (Ok(Read::Blocked), false),
-            Err(error) => (Err(end(error)), false),
+            Err(error) => {
+                self.deaf.insert(id);
+                (Err(end(error)), false)
+            }
         };
         if !more {
             self.told.remove(&id);
@@ -234,6 +284,7 @@ impl Streams {
     pub(super) fn stop(&mut self, conn: &mut Connection, id: StreamId, code: Code) {
         self.told.remove(&id);
         self.ended.remove(&id);
+        self.deaf.insert(id);
         // Fails only for streams that are over.
         let _ = conn.stream_shutdown(id.0, Shutdown::Read, code.to_wire());
     }

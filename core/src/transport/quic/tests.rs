@@ -2,6 +2,7 @@
 
 mod certificates;
 mod datagrams;
+mod ends;
 mod handshakes;
 mod moving;
 mod pair;

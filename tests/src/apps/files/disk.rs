@@ -15,8 +15,8 @@ pub struct Partial {
     pub fingerprint: Hash,
     /// Pieces that were written and acknowledged, and their hashes: the journal.
     pub journal: BTreeMap<u64, Hash>,
-    /// It is complete, and in its place.
-    pub complete: bool,
+    /// What is complete and in its place. Another version that begins does not touch it.
+    pub placed: Option<Vec<u8>>,
 }
 
 /// Files and folders by name.
@@ -32,9 +32,8 @@ impl Disk {
     /// Prepares to write a file, and forgets another version of it.
     pub fn open(&mut self, entry: &Entry, trusting: bool) {
         let partial = self.files.entry(entry.name.clone()).or_default();
-        partial.complete = false;
         if partial.fingerprint != entry.fingerprint() && !trusting {
-            *partial = Partial::default();
+            *partial = Partial { placed: partial.placed.take(), ..Partial::default() };
         }
         partial.fingerprint = entry.fingerprint();
     }
@@ -99,6 +98,6 @@ impl Disk {
             entry.name
         );
         assert_eq!(root_of(&file.bytes, entry.piece), root, "{}: another root", entry.name);
-        file.complete = true;
+        file.placed = Some(file.bytes.clone());
     }
 }
