@@ -91,7 +91,7 @@ fn a_partial_file_of_another_version_is_noticed() {
         }
         // Two ranges: one that is other, and one that is the same.
         old.journal.remove(&9);
-        old.complete = false;
+        old.placed = None;
         old.fingerprint = [1; 32];
         let kept = (old.journal.len() as u64 - 9) * PIECE;
         pair.server_files.disk.files.insert("a".into(), old);
