@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
+use smol::Task;
 use smol::channel::{self, Sender};
 
 use crate::exit::{Exit, Failure};
@@ -81,6 +82,10 @@ impl Target {
 pub struct Sink {
     pieces: Option<Sender<Bytes>>,
     thread: Option<JoinHandle<io::Result<Written>>>,
+    /// Its end is waited for.
+    ending: Option<Task<Result<Written, Failure>>>,
+    /// How it has ended.
+    ended: Option<Result<Written, Failure>>,
     name: String,
 }
 
@@ -121,7 +126,7 @@ impl Sink {
             thread::Builder::new().name("sink".to_owned()).spawn(work).map_err(|error| {
                 Failure::new(Exit::Temporary, format!("no thread to write: {error}"))
             })?;
-        Ok(Self { pieces: Some(pieces), thread: Some(thread), name })
+        Ok(Self { pieces: Some(pieces), thread: Some(thread), ending: None, ended: None, name })
     }
 
     /// Hands over bytes if there is room for them, and gives them back otherwise: then
@@ -143,20 +148,26 @@ impl Sink {
         if sent { Ok(()) } else { self.finish().await.and_then(|_| Err(self.gone())) }
     }
 
-    /// Waits until everything is written.
+    /// Waits until everything is written. It can be dropped and called again, and then gives the
+    /// same.
     ///
     /// # Errors
     /// If writing has failed.
     pub async fn finish(&mut self) -> Result<Written, Failure> {
         self.pieces = None;
-        let Some(thread) = self.thread.take() else { return Err(self.gone()) };
-        let name = self.name.clone();
-        smol::unblock(move || match thread.join() {
-            Ok(Ok(written)) => Ok(written),
-            Ok(Err(error)) => Err(Failure::writing(&name, &error)),
-            Err(_) => Err(Failure::new(Exit::Internal, "the writing thread has died")),
-        })
-        .await
+        if let Some(thread) = self.thread.take() {
+            let name = self.name.clone();
+            self.ending = Some(smol::unblock(move || match thread.join() {
+                Ok(Ok(written)) => Ok(written),
+                Ok(Err(error)) => Err(Failure::writing(&name, &error)),
+                Err(_) => Err(Failure::new(Exit::Internal, "the writing thread has died")),
+            }));
+        }
+        if let Some(ending) = &mut self.ending {
+            self.ended = Some(ending.await);
+            self.ending = None;
+        }
+        self.ended.clone().unwrap_or_else(|| Err(self.gone()))
     }
 
     fn gone(&self) -> Failure {
@@ -212,5 +223,18 @@ mod tests {
         });
         assert_eq!(failure.exit, Exit::Io);
         assert!(failure.what.contains("/x/clip"), "{failure}");
+    }
+
+    #[test]
+    fn a_failure_outlives_whoever_stopped_waiting_for_it() {
+        let mut sink = Sink::start(Box::new(Full), "clip".into(), false).unwrap();
+        smol::block_on(async {
+            assert_eq!(sink.offer(Bytes::from_static(b"x")), None);
+            let _ = smol::future::poll_once(sink.finish()).await;
+            for _ in 0..2 {
+                let failure = sink.write(Bytes::from_static(b"x")).await.unwrap_err();
+                assert!(failure.to_string().contains("cannot write to clip"), "{failure}");
+            }
+        });
     }
 }

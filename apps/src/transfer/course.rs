@@ -1,5 +1,7 @@
 //! One server's part of a transfer: connections, one after another, until all is there.
 
+mod telling;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use crate::dial::{self, Executor, Interrupts, Link};
 use crate::exit::{Exit, Failure};
 use crate::report::Report;
 use crate::signals::Signal;
-use crate::units::{clean, show_duration, show_size};
+use crate::units::show_duration;
 
 /// How often the numbers are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -268,44 +270,6 @@ impl Course {
         }
     }
 
-    fn accepted(&self) {
-        self.view.borrow_mut().accept();
-        let (total, entries) = {
-            let view = self.view.borrow();
-            (view.total, view.entries)
-        };
-        let label = self.plan.label();
-        let fields = json!({"bytes": total, "entries": entries, "label": label});
-        let view = self.view.borrow();
-        let size = total.map(|total| format!(", {}", show_size(total))).unwrap_or_default();
-        let words = match view.way {
-            Way::Send => format!("sending {label}{size} to {}", view.server),
-            Way::Get => format!("getting {label}{size} from {}", view.server),
-        };
-        drop(view);
-        let first = self.view.borrow().connections == 1;
-        let words = if first { words.as_str() } else { "" };
-        self.report.phase("accepted", self.about(fields), words);
-    }
-
-    /// The server has paused it, or would go on.
-    fn paused(&self, there: bool, reason: &str) {
-        {
-            let mut view = self.view.borrow_mut();
-            view.paused.1 = there;
-            view.settle();
-        }
-        let server = self.view.borrow().server.clone();
-        let reason = clean(reason);
-        let (phase, words) = match (there, reason.as_str()) {
-            (true, "") => ("paused", format!("{server} has paused it")),
-            (true, reason) => ("paused", format!("{server} has paused it: {reason}")),
-            (false, _) => ("resumed", format!("{server} goes on")),
-        };
-        let fields = self.about(json!({"by": "server", "reason": reason}));
-        self.report.phase(phase, fields, &words);
-    }
-
     async fn toggle(&self, transfer: &Transfer) {
         let pause = !self.view.borrow().paused.0;
         went(match pause {
@@ -320,17 +284,6 @@ impl Course {
         let fields = self.about(json!({"by": "client", "reason": ""}));
         // A bar shows it already.
         self.report.phase(if pause { "paused" } else { "resumed" }, fields, "");
-    }
-
-    fn notice(&self, notice: &Notice) {
-        match notice {
-            Notice::Hello { agent } => log::info!("the server is {}", clean(agent)),
-            Notice::Moved(path) => log::info!("the connection moved to {}", path.remote),
-            Notice::GoAway { left } => {
-                let (server, left) = (self.view.borrow().server.clone(), show_duration(*left));
-                self.report.warning(&format!("{server} is shutting down, in {left} at the latest"));
-            }
-        }
     }
 
     /// Waits until the worker has put everything away.
