@@ -138,6 +138,8 @@ impl Keeper {
                     self.commit(out);
                 }
             }
+            // What was given up here has been reported.
+            files::Event::Failed { file, .. } if !self.files.contains_key(&file) => {}
             files::Event::Failed { file, code, reason, by_peer } => {
                 let name = self.name_of(file);
                 self.let_go(file);

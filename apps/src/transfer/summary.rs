@@ -133,8 +133,11 @@ pub(super) fn fields(view: &View, complete: bool) -> Value {
     })
 }
 
-/// For people.
+/// For people. Nothing of what never began.
 pub(super) fn words(view: &View, complete: bool) -> String {
+    if !complete && view.accepted.is_none() && view.there() == 0 {
+        return String::new();
+    }
     let sums = view.sums();
     let time = view.started.elapsed();
     let rate = show_byte_rate(per_second(view.stored(), time));
@@ -214,7 +217,8 @@ pub(super) fn tell(parts: &[(&View, bool)], report: &Report) {
         all[name] = sum(name).into();
     }
     all["servers"] = each.into();
-    let texts: Vec<String> = parts.iter().map(|(view, complete)| words(view, *complete)).collect();
+    let texts = parts.iter().map(|(view, complete)| words(view, *complete));
+    let texts: Vec<String> = texts.filter(|text| !text.is_empty()).collect();
     report.summary(all, &texts.join("\n"));
 }
 
