@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::{
     Access, Attributes, Entry, Error, FileId, Kind, MAX_LEN, Metadata, Modified, RelPath, Replace,
-    Status, Storage,
+    Status, Storage, Writer,
 };
 use resolve::Place;
 
@@ -150,6 +150,20 @@ fn rename_to_free(from: &Place<'_>, to: &Place<'_>) -> Result<(), Error> {
     }
 }
 
+fn write_at(file: &File, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    check_len(offset.saturating_add(bytes.len() as u64))?;
+    Ok(file.write_all_at(bytes, offset)?)
+}
+
+/// An open file that another thread writes to.
+struct Handle(File);
+
+impl Writer for Handle {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        write_at(&self.0, offset, bytes)
+    }
+}
+
 impl Storage for Folder {
     fn create(&mut self, path: &RelPath) -> Result<FileId, Error> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
@@ -196,8 +210,11 @@ impl Storage for Folder {
 
     fn write_at(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let file = self.writable(file)?;
-        check_len(offset.saturating_add(bytes.len() as u64))?;
-        Ok(file.write_all_at(bytes, offset)?)
+        write_at(file, offset, bytes)
+    }
+
+    fn writer(&mut self, file: FileId) -> Result<Option<Box<dyn Writer>>, Error> {
+        Ok(Some(Box::new(Handle(self.writable(file)?.try_clone()?))))
     }
 
     fn set_len(&mut self, file: FileId, len: u64) -> Result<(), Error> {

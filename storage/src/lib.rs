@@ -113,6 +113,15 @@ pub struct Entry {
     pub metadata: Metadata,
 }
 
+/// Writes to an open file from another thread.
+pub trait Writer: Send + Sync {
+    /// Writes all bytes to a place in the file, as [`Storage::write_at`].
+    ///
+    /// # Errors
+    /// As [`Storage::write_at`].
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error>;
+}
+
 /// A place for files. All paths are relative to its root, which nothing leads out of.
 ///
 /// Calls block for as long as the storage takes. Object-safe.
@@ -141,6 +150,16 @@ pub trait Storage {
     /// [`Error::Full`], also for places beyond [`MAX_LEN`], and the environment's others. Some of
     /// the bytes may then be written.
     fn write_at(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), Error>;
+
+    /// A way to write to an open file from another thread, if there is one. It stays usable, and
+    /// a lock on the file stays, until it is dropped, even if the file is closed.
+    ///
+    /// # Errors
+    /// As [`Storage::write_at`], for a file that cannot be written; the environment's.
+    fn writer(&mut self, file: FileId) -> Result<Option<Box<dyn Writer>>, Error> {
+        let _ = file;
+        Ok(None)
+    }
 
     /// Cuts a file off, or fills it up with zeros.
     ///

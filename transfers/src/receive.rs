@@ -1,5 +1,6 @@
 //! Receiving.
 
+mod aides;
 mod base;
 mod claims;
 mod commit;
@@ -16,7 +17,8 @@ use anabranch_core::files::{self, Command, Existing};
 use anabranch_storage::{Attributes, RelPath, Storage};
 
 use crate::trouble::Trouble;
-use crate::{Out, Quota, Report, Task, Worker};
+use crate::{Out, Quota, Report, Task, Worker, journal};
+use aides::{Aides, Made};
 use incoming::Incoming;
 
 pub use claims::Claims;
@@ -79,6 +81,7 @@ pub struct Keeper {
     made: BTreeSet<RelPath>,
     /// Nothing more can be stored.
     dead: bool,
+    aides: Aides,
 }
 
 impl std::fmt::Debug for Keeper {
@@ -110,6 +113,7 @@ impl Keeper {
             folders: Vec::new(),
             made: BTreeSet::new(),
             dead: false,
+            aides: Aides::new(),
         }
     }
 
@@ -169,12 +173,34 @@ impl Keeper {
         self.files.get(&file).map(|file| file.entry.name.clone()).unwrap_or_default()
     }
 
-    fn on_piece(&mut self, file: u32, piece: u64, offset: u64, bytes: &[u8], out: Tell<'_>) {
-        if !self.files.contains_key(&file) {
+    fn on_piece(&mut self, at: (u32, u64, u64), bytes: Vec<u8>, out: Tell<'_>) {
+        let (file, piece, offset) = at;
+        let bytes = match self.hand_over(at, bytes) {
+            Ok(None) => return,
+            Ok(Some(bytes)) => bytes,
+            Err(trouble) => return self.give_up(file, trouble, out),
+        };
+        if self.files.contains_key(&file) {
+            let hash = files::hash::piece(&bytes);
+            match self.store(file, piece, offset, &bytes, &hash) {
+                Ok(()) => out(Out::Command(Command::Stored { file, piece, hash })),
+                Err(trouble) => self.give_up(file, trouble, out),
+            }
+        }
+        out(Out::Buffer(bytes));
+    }
+
+    /// Somebody else has written a piece.
+    fn on_made(&mut self, made: Made, out: Tell<'_>) {
+        let Made { file, piece, bytes, hash, wrote, .. } = made;
+        out(Out::Buffer(bytes));
+        if self.dead || !self.files.contains_key(&file) {
             return;
         }
-        let hash = files::hash::piece(bytes);
-        match self.store(file, piece, offset, bytes, &hash) {
+        let noted = wrote
+            .map_err(|error| Trouble::storing("writing", error))
+            .and_then(|()| self.note(file, |entry| journal::stored(entry, piece, &hash)));
+        match noted {
             Ok(()) => out(Out::Command(Command::Stored { file, piece, hash })),
             Err(trouble) => self.give_up(file, trouble, out),
         }
@@ -208,16 +234,20 @@ impl Worker for Keeper {
             Task::Event(event @ files::Event::Ended(_)) => self.on_event(event, out),
             Task::Event(_) if self.dead => {}
             Task::Event(event) => self.on_event(event, out),
+            Task::Piece { bytes, .. } if self.dead => out(Out::Buffer(bytes)),
             Task::Piece { file, piece, offset, bytes } => {
-                if !self.dead {
-                    self.on_piece(file, piece, offset, &bytes, out);
-                }
-                out(Out::Buffer(bytes));
+                self.on_piece((file, piece, offset), bytes, out);
             }
+        }
+        while let Some(made) = self.aides.take() {
+            self.on_made(made, out);
         }
     }
 
     fn rest(&mut self, out: &mut dyn FnMut(Out)) {
+        while let Some(made) = self.aides.wait() {
+            self.on_made(made, out);
+        }
         if !self.dead {
             self.commit(out);
         }

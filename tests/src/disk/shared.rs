@@ -1,11 +1,12 @@
 //! A disk that a program uses, and that dies under it: at the k-th operation, for any k.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use anabranch_core::Instant;
 use anabranch_storage::{
     Access, Answer, Attributes, Entry, Error, FileId, Metadata, Op, RelPath, Replace, Status,
-    Storage,
+    Storage, Writer,
 };
 
 use super::Disk;
@@ -30,13 +31,21 @@ struct Inner {
     left: Option<u64>,
     is_dead: bool,
     operations: u64,
+    /// Other threads may write to its files, and how often one did.
+    has_writers: bool,
+    helped: u64,
+    /// Files that other threads are writing to.
+    busy: Vec<FileId>,
 }
 
 impl Shared {
     /// A way to this disk.
     #[must_use]
     pub fn new(disk: Disk) -> Self {
-        Self(Arc::new(Mutex::new(Inner { disk, left: None, is_dead: false, operations: 0 })))
+        let (left, is_dead, operations) = (None, false, 0);
+        let (has_writers, helped, busy) = (false, 0, Vec::new());
+        let inner = Inner { disk, left, is_dead, operations, has_writers, helped, busy };
+        Self(Arc::new(Mutex::new(inner)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -58,6 +67,18 @@ impl Shared {
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.lock().operations
+    }
+
+    /// Other threads may write to its files from now on. What is done in which order is then not
+    /// the same twice.
+    pub fn allow_writers(&self) {
+        self.lock().has_writers = true;
+    }
+
+    /// Pieces that were written by other threads.
+    #[must_use]
+    pub fn helped(&self) -> u64 {
+        self.lock().helped
     }
 
     /// The disk afterwards, for another program.
@@ -97,6 +118,11 @@ impl Shared {
         }
     }
 
+    /// Nobody else may be writing to a file.
+    fn assert_quiet(&self, file: FileId) {
+        assert!(!self.lock().busy.contains(&file), "another thread is writing to it");
+    }
+
     fn done(&self, op: Op) -> Result<(), Error> {
         self.perform(op).map(drop)
     }
@@ -113,6 +139,25 @@ impl Shared {
             Answer::Status(status) => Ok(status),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// An open file that another thread writes to.
+struct Handle(Shared, FileId);
+
+impl Writer for Handle {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let mut inner = self.0.lock();
+        inner.helped += 1;
+        inner.busy.push(self.1);
+        drop(inner);
+        // Others get their turn, as they would during a long write.
+        (0..100).for_each(|_| thread::yield_now());
+        let done = self.0.done(Op::WriteAt { file: self.1, offset, bytes: bytes.to_vec() });
+        let mut inner = self.0.lock();
+        let at = inner.busy.iter().position(|file| *file == self.1).expect("it is busy");
+        inner.busy.swap_remove(at);
+        done
     }
 }
 
@@ -139,15 +184,23 @@ impl Storage for Shared {
         self.done(Op::WriteAt { file, offset, bytes: bytes.to_vec() })
     }
 
+    fn writer(&mut self, file: FileId) -> Result<Option<Box<dyn Writer>>, Error> {
+        let has_writers = self.lock().has_writers;
+        Ok(has_writers.then(|| Box::new(Handle(self.clone(), file)) as Box<dyn Writer>))
+    }
+
     fn set_len(&mut self, file: FileId, len: u64) -> Result<(), Error> {
+        self.assert_quiet(file);
         self.done(Op::SetLen(file, len))
     }
 
     fn sync(&mut self, file: FileId) -> Result<(), Error> {
+        self.assert_quiet(file);
         self.done(Op::Sync(file))
     }
 
     fn close(&mut self, file: FileId) -> Result<(), Error> {
+        self.assert_quiet(file);
         self.done(Op::Close(file))
     }
 

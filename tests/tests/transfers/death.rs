@@ -18,6 +18,8 @@ struct Scene {
     existing: Existing,
     /// Everything is sent before anything is stored.
     at_once: bool,
+    /// Several threads write.
+    helped: bool,
 }
 
 fn scene(files: &[(&'static str, usize)], old: bool, existing: Existing) -> Scene {
@@ -35,7 +37,7 @@ fn scene(files: &[(&'static str, usize)], old: bool, existing: Existing) -> Scen
         old[half..].fill(7);
         old
     });
-    Scene { from, name, files, old, existing, at_once: false }
+    Scene { from, name, files, old, existing, at_once: false, helped: false }
 }
 
 /// Runs a transfer that dies at its `k`th operation of the receiver's disk. `None`: it ended
@@ -68,7 +70,13 @@ fn every_step(scene: &Scene, death: Death, order: Order, seed: u64) -> u64 {
     for k in 0.. {
         let what = format!("{death:?} at operation {k}, {order:?}, seed {seed}");
         let to = disk(seed.wrapping_mul(10_000) + k, DiskConfig { order, ..DiskConfig::default() });
-        let Some(before) = dies_at(scene, &to, k) else { return k };
+        if scene.helped {
+            to.allow_writers();
+        }
+        let Some(before) = dies_at(scene, &to, k) else {
+            assert!(!scene.helped || one_core() || to.helped() > 0, "{what}: nobody helped");
+            return k;
+        };
         to.revive(death);
         check_names(scene, &to, &what);
         let after = transfer(&scene.from, &to, scene.name, scene.existing);
@@ -93,6 +101,11 @@ fn every_step(scene: &Scene, death: Death, order: Order, seed: u64) -> u64 {
         assert_eq!(left, [""; 0], "{what}");
     }
     unreachable!()
+}
+
+/// Then there are no threads beside the transfer's own.
+fn one_core() -> bool {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get) == 1
 }
 
 const LARGE: (&str, usize) = ("large", 5 * PIECE + 17);
@@ -142,6 +155,24 @@ fn whenever_the_power_fails_the_file_is_whole_or_goes_on() {
             );
             every_step(&tree(), Death::Crash, order, seed);
             every_step(&Scene { at_once: true, ..tree() }, Death::Crash, order, seed);
+        });
+    }
+}
+
+#[test]
+fn a_file_that_several_threads_write_is_whole_or_goes_on() {
+    let scene = scene(&[("large", 12 * PIECE + 17)], false, Existing::Refuse);
+    let mut scene = Scene { helped: true, at_once: true, ..scene };
+    // Some of it need not be written, and the file has to become as long.
+    for hole in [2, 5, 8] {
+        scene.files[0].1[hole * PIECE..(hole + 1) * PIECE].fill(0);
+    }
+    put(&scene.from, "large", &scene.files[0].1);
+    for (death, order) in
+        [(Death::Kill, Order::Kept), (Death::Crash, Order::Kept), (Death::Crash, Order::Any)]
+    {
+        seeds::each(3, |seed| {
+            every_step(&scene, death, order, seed);
         });
     }
 }

@@ -19,9 +19,21 @@ fn sender(len: usize) -> (Shared, Vec<u8>) {
 
 #[test]
 fn a_disk_that_fills_up_keeps_what_it_has_and_goes_on_later() {
+    fills_up(false);
+}
+
+#[test]
+fn a_disk_that_fills_up_under_several_threads_keeps_what_it_has() {
+    fills_up(true);
+}
+
+fn fills_up(helped: bool) {
     let (from, content) = sender(5 * PIECE + 17);
     for room in (0..content.len() + 5_000).step_by(PIECE / 4) {
         let to = disk(2, DiskConfig::default());
+        if helped {
+            to.allow_writers();
+        }
         // The room shrinks when the transfer has begun.
         let mut ferry = Ferry::new(giver(&from, "a"), keeper(&to, Existing::Refuse));
         for _ in 0..3 {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use anabranch_core::files::{Entry, Hash, Have};
 use anabranch_core::limits;
-use anabranch_storage::{FileId, RelPath, Status};
+use anabranch_storage::{FileId, RelPath, Status, Writer};
 
 use super::claims::Claim;
 use crate::quota::Share;
@@ -20,7 +21,6 @@ pub(super) enum Where {
 }
 
 /// A file that is received.
-#[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) entry: Entry,
     /// Where it goes.
@@ -38,6 +38,8 @@ pub(super) struct Incoming {
     /// The partial file was empty in this transfer: what was not written reads as zeros.
     pub(super) is_fresh: bool,
     pub(super) handles: Option<Handles>,
+    /// Writes to the partial file from other threads.
+    pub(super) writer: Option<Arc<dyn Writer>>,
     /// Which file the partial one is, to know it again.
     pub(super) id: Option<u64>,
     /// A piece was stored, which is why it is not the same as what was there.
@@ -59,6 +61,18 @@ impl Incoming {
     /// It keeps a journal: it is worth being taken up again, and can be.
     pub(super) fn is_journaled(&self) -> bool {
         self.entry.pieces().is_some_and(|pieces| pieces > 1)
+    }
+
+    /// A piece is written, which is another than was there, if one was.
+    pub(super) fn changes(&mut self, piece: u64, len: usize) {
+        self.has_changed = true;
+        self.written += len as u64;
+        self.found.remove(&piece);
+    }
+
+    /// What was never written reads as zeros, and takes no room.
+    pub(super) fn is_hole(&self, offset: u64, bytes: &[u8]) -> bool {
+        self.is_fresh && offset > 0 && bytes.iter().all(|byte| *byte == 0)
     }
 
     /// The ranges that are there, at most so many as may be told; ranges of what has the name now

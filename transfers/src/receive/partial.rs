@@ -1,10 +1,12 @@
 //! The partial file and its journal.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use anabranch_core::files::Hash;
 use anabranch_storage::{Access, Error, FileId, RelPath};
 
+use super::aides::Job;
 use super::incoming::{Handles, Where};
 use super::plan::exists;
 use super::{Keeper, Tell};
@@ -13,6 +15,8 @@ use crate::{Out, Report, journal};
 
 /// Files that have handles open, at most.
 const OPEN: usize = 48;
+/// Pieces that are worth being given to another thread.
+const LARGE: usize = 64 << 10;
 /// Bytes between two reports of checking.
 const CHECKED: u64 = 64 << 20;
 
@@ -169,13 +173,47 @@ impl Keeper {
     /// Closes the open files of a file.
     pub(super) fn close(&mut self, file: u32) {
         self.open.retain(|other| *other != file);
+        self.aides.settle(file);
         let Some(incoming) = self.files.get_mut(&file) else { return };
+        incoming.writer = None;
         if let Some(Handles { part, journal }) = incoming.handles.take() {
             for id in [Some(part), journal].into_iter().flatten() {
                 if let Err(error) = self.disk.close(id) {
                     log::warn!("closing a partial file: {error}");
                 }
             }
+        }
+    }
+
+    /// Has a large piece of a large file written by somebody else, and gives back any other.
+    pub(super) fn hand_over(
+        &mut self,
+        (file, piece, offset): (u32, u64, u64),
+        bytes: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, Trouble> {
+        let is_large =
+            bytes.len() >= LARGE && self.files.get(&file).is_some_and(|file| file.is_journaled());
+        if !is_large || !self.aides.are_free() {
+            return Ok(Some(bytes));
+        }
+        let handles = self.handles(file)?;
+        let Some(incoming) = self.files.get_mut(&file) else { return Ok(Some(bytes)) };
+        if incoming.is_hole(offset, &bytes) {
+            return Ok(Some(bytes));
+        }
+        if incoming.writer.is_none() {
+            let made = self.disk.writer(handles.part);
+            let made = made.map_err(|error| Trouble::storing("writing", error))?;
+            incoming.writer = made.map(Arc::from);
+        }
+        let Some(writer) = incoming.writer.clone() else { return Ok(Some(bytes)) };
+        let len = bytes.len();
+        match self.aides.give(Job { file, piece, offset, bytes, writer }) {
+            Ok(()) => {
+                incoming.changes(piece, len);
+                Ok(None)
+            }
+            Err(job) => Ok(Some(job.bytes)),
         }
     }
 
@@ -194,13 +232,11 @@ impl Keeper {
         let handles = self.handles(file)?;
         let failed = |error| Trouble::storing("writing", error);
         let Some(incoming) = self.files.get_mut(&file) else { return Ok(()) };
-        incoming.has_changed = true;
-        incoming.written += bytes.len() as u64;
-        incoming.found.remove(&piece);
-        // What was never written reads as zeros, and takes no room.
-        let is_hole = incoming.is_fresh && offset > 0 && bytes.iter().all(|byte| *byte == 0);
+        incoming.changes(piece, bytes.len());
         let is_small = !incoming.is_journaled() && incoming.entry.size.is_some();
-        if is_hole {
+        if incoming.is_hole(offset, bytes) {
+            // Nobody may write beyond it now: that would be cut off.
+            self.aides.settle(file);
             let end = offset + bytes.len() as u64;
             let len = self.disk.stat(handles.part).map_err(failed)?.metadata.len;
             if len < end {

@@ -151,6 +151,7 @@ impl Keeper {
             journal_len: 0,
             is_fresh: false,
             handles: None,
+            writer: None,
             id: None,
             has_changed: false,
             written: 0,

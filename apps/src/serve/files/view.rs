@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anabranch_storage::{
     Access, Attributes, Entry, Error, FileId, Folder, Kind, Metadata, Modified, RelPath, Replace,
-    Status, Storage,
+    Status, Storage, Writer,
 };
 use anabranch_transfers::is_private;
 
@@ -157,6 +157,11 @@ impl Storage for View {
     fn write_at(&mut self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let (folder, file) = self.opened(file)?;
         folder.write_at(file, offset, bytes)
+    }
+
+    fn writer(&mut self, file: FileId) -> Result<Option<Box<dyn Writer>>, Error> {
+        let (folder, file) = self.opened(file)?;
+        folder.writer(file)
     }
 
     fn set_len(&mut self, file: FileId, len: u64) -> Result<(), Error> {
