@@ -219,6 +219,9 @@ class Bench:
             data.drop_from_cache(item.path)
         if not self.options.no_wait and not wait_for_quiet():
             self.loud = True
+        data.fill_memory(self.work)
+        if not self.options.cold:
+            data.read_through(item.path)
         before = server.cpu()
         try:
             used = run(command, self.work / "client.log", self.options.limit, self.environment,

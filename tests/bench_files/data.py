@@ -10,6 +10,8 @@ from pathlib import Path
 BLOCK = 1 << 20
 #: Files of one folder of the many small ones.
 PER_FOLDER = 1000
+#: Memory that is left free by what fills it.
+SPARE = 256 << 20
 #: At most so many bytes of a source tree are taken.
 TREE_LIMIT = 512 << 20
 
@@ -105,6 +107,29 @@ def drop_from_cache(path):
     for file in files:
         with open(file, "rb") as opened:
             os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def read_through(path):
+    """Reads all of a file or folder, so that it is in the page cache."""
+    buffer = bytearray(4 * BLOCK)
+    for file in [path] if path.is_file() else [path / name for name in files_below(path)]:
+        with open(file, "rb", buffering=0) as opened:
+            while opened.readinto(buffer):
+                pass
+
+
+def fill_memory(folder):
+    """Has the page cache take all memory that is free, as on a machine that has run for a while,
+    with a file that takes no room on the disk. A virtual machine may get memory from its host only
+    when it is first touched, slower than a disk writes, and give back what is free: whoever comes
+    after a pause would pay for all."""
+    ballast = folder / "ballast"
+    if not ballast.exists():
+        words = Path("/proc/meminfo").read_text(encoding="ascii").split()
+        available = int(words[words.index("MemAvailable:") + 1]) << 10
+        with open(ballast, "wb") as file:
+            file.truncate(max(available - SPARE, 0))
+    read_through(ballast)
 
 
 def remove(path):
