@@ -5,7 +5,7 @@ CARGO ?= cargo
 SECONDS ?= 60
 SEEDS ?= 100
 
-.PHONY: help setup build demo test lint fuzz sim bench clean
+.PHONY: help setup build demo test heavy lint fuzz sim bench clean
 
 help: ## say what there is
 	@echo "make TARGET, where TARGET is one of"
@@ -17,12 +17,16 @@ setup: ## install what a build needs (Debian, Ubuntu), or name what is missing
 build: setup ## build anabranchd and anabranch in target/release
 	$(CARGO) build --release --locked -p anabranch-apps --bins
 
-demo: build ## serve and play a clip over loopback, with a pause, and compare every byte
+demo: build ## play a clip with a pause, send files with a kill, over loopback; compare every byte
 	@scripts/demo
 
 test: ## run every test: units, pairs over a lossy link, drivers, interoperability, documentation
 	@scripts/setup test
 	@scripts/test
+
+heavy: setup ## the tests that take long: a gibibyte and ten kills
+	$(CARGO) build --workspace --locked --bins
+	$(CARGO) test --locked -p anabranch-tests --tests -- --ignored
 
 lint: setup ## check format, lints, dependencies and the purity of the core
 	@scripts/lint

@@ -36,12 +36,13 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Reads the file or folder at `root`. Files that `before` had keep their numbers, so that
+    /// Reads the file or folder at `root`, if there is to be one. Files that `before` had keep their numbers, so that
     /// what is being served goes on.
     ///
     /// # Errors
     /// If there is nothing at `root`, or it cannot be read.
-    pub fn read(root: &Path, before: &Self) -> Result<Self, Failure> {
+    pub fn read(root: Option<&Path>, before: &Self) -> Result<Self, Failure> {
+        let Some(root) = root else { return Ok(Self::build(Vec::new(), None, before)) };
         let missing = |error: &io::Error| {
             Failure::reading(root, error).hint("give a media file or a folder with --media")
         };
@@ -184,7 +185,7 @@ mod tests {
         symlink(at("a.mp4"), at("in.mp4")).unwrap();
         symlink(dir.path(), at("b/loop")).unwrap();
         symlink(at("nowhere"), at("dangling")).unwrap();
-        let catalogue = Catalogue::read(dir.path(), &Catalogue::default()).unwrap();
+        let catalogue = Catalogue::read(Some(dir.path()), &Catalogue::default()).unwrap();
         assert_eq!(names(&catalogue), ["a.mp4", "b/deep/c.txt", "in.mp4", "z.wav"]);
         assert_eq!(catalogue.default, None);
         let entry = &catalogue.entries[0].1;
@@ -196,7 +197,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         crate::cert::load_or_make(&crate::cert::Files { cert: at("c"), key: at("k") }).unwrap();
-        let catalogue = Catalogue::read(dir.path(), &Catalogue::default()).unwrap();
+        let catalogue = Catalogue::read(Some(dir.path()), &Catalogue::default()).unwrap();
         assert_eq!(names(&catalogue), ["c"]);
     }
 
@@ -206,7 +207,7 @@ mod tests {
         let path = dir.path().join("tone.wav");
         let format = probe::wav::Format { channels: 1, rate: 8000, bits: 16 };
         fs::write(&path, probe::wav::header(format, 0)).unwrap();
-        let catalogue = Catalogue::read(&path, &Catalogue::default()).unwrap();
+        let catalogue = Catalogue::read(Some(&path), &Catalogue::default()).unwrap();
         assert_eq!(catalogue.default.as_deref(), Some("tone.wav"));
         assert_eq!(catalogue.entries[0].1.bitrate, Some(128_000));
     }
@@ -215,25 +216,25 @@ mod tests {
     fn numbers_stay_when_it_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("m"), "1").unwrap();
-        let first = Catalogue::read(dir.path(), &Catalogue::default()).unwrap();
+        let first = Catalogue::read(Some(dir.path()), &Catalogue::default()).unwrap();
         fs::write(dir.path().join("a"), "1").unwrap();
-        let second = Catalogue::read(dir.path(), &first).unwrap();
+        let second = Catalogue::read(Some(dir.path()), &first).unwrap();
         let id = |catalogue: &Catalogue, name: &str| {
             catalogue.entries.iter().find(|(_, entry)| entry.name == name).map(|(id, _)| *id)
         };
         assert_eq!(id(&first, "m"), id(&second, "m"));
         assert_ne!(id(&second, "a"), id(&second, "m"));
         fs::remove_file(dir.path().join("m")).unwrap();
-        let third = Catalogue::read(dir.path(), &second).unwrap();
+        let third = Catalogue::read(Some(dir.path()), &second).unwrap();
         fs::write(dir.path().join("new"), "1").unwrap();
-        let fourth = Catalogue::read(dir.path(), &third).unwrap();
+        let fourth = Catalogue::read(Some(dir.path()), &third).unwrap();
         assert!(!second.sources.contains_key(&id(&fourth, "new").unwrap()), "no number twice");
     }
 
     #[test]
     fn nothing_there_is_said_with_the_path() {
         let failure =
-            Catalogue::read(Path::new("/nonexistent/x"), &Catalogue::default()).unwrap_err();
+            Catalogue::read(Some(Path::new("/nonexistent/x")), &Catalogue::default()).unwrap_err();
         assert_eq!(failure.exit, Exit::NoInput);
         assert!(failure.what.contains("/nonexistent/x"));
     }

@@ -35,9 +35,9 @@ pub enum Addresses {
 pub struct Server {
     /// Where to listen.
     pub addresses: Addresses,
-    /// The media file or folder.
-    pub media: PathBuf,
-    /// Nobody chose the media: a sample may be made.
+    /// The media file or folder. `None`: only files are served.
+    pub media: Option<PathBuf>,
+    /// Nobody chose what to serve: a sample may be made.
     pub media_is_default: bool,
     /// Certificate and key.
     pub identity: Files,
@@ -121,11 +121,13 @@ impl Server {
             let leave = chosen.i_know_this_is_plaintext.unwrap_or(false);
             addresses.check(Leave { i_know_this_is_plaintext: leave })?;
         }
+        let files = files::Files::new(chosen.files.clone())?;
+        let media_is_default = media.is_none() && files.is_none();
         Ok(Self {
             addresses,
             dquic,
-            media_is_default: media.is_none(),
-            media: media.unwrap_or_else(|| SAMPLE.into()),
+            media: media.or_else(|| media_is_default.then(|| SAMPLE.into())),
+            media_is_default,
             identity: Files {
                 cert: chosen.cert.clone().unwrap_or_else(|| "quic_cert.pem".into()),
                 key: chosen.key.clone().unwrap_or_else(|| "quic_key.pem".into()),
@@ -139,7 +141,7 @@ impl Server {
             congestion: chosen.congestion.unwrap_or(Congestion::Cubic),
             port_file: chosen.port_file,
             trace,
-            files: files::Files::new(chosen.files)?,
+            files,
         })
     }
 }

@@ -3,6 +3,8 @@
 
 #[path = "files/kills.rs"]
 mod kills;
+#[path = "files/orders.rs"]
+mod orders;
 #[path = "files/place.rs"]
 mod place;
 #[path = "files/use.rs"]

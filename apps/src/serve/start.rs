@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut server = settings::Server::new(args)?;
     server.check_files()?;
     make_sample(&server)?;
-    let catalogue = Catalogue::read(&server.media, &Catalogue::default())?;
+    let catalogue = Catalogue::read(server.media.as_deref(), &Catalogue::default())?;
     let identity = identity(&server)?;
     let files = server.files.clone().map(Policy::new).transpose()?;
     if args.check_config {
@@ -92,10 +92,8 @@ fn serve(
 }
 
 fn make_sample(server: &settings::Server) -> Result<(), Failure> {
-    if !server.media_is_default || server.media.exists() {
-        return Ok(());
-    }
-    let path = &server.media;
+    let wanted = server.media.as_deref().filter(|path| server.media_is_default && !path.exists());
+    let Some(path) = wanted else { return Ok(()) };
     let mut seed = [0; 8];
     boring::rand::rand_bytes(&mut seed)
         .map_err(|_| Failure::new(Exit::Temporary, "no random bytes to be had"))?;
@@ -303,7 +301,8 @@ fn announce(
 }
 
 fn offer(server: &settings::Server, catalogue: &Catalogue) -> String {
-    let place = server.media.display();
+    let Some(place) = &server.media else { return "media: none (--media FILE|DIR)".to_owned() };
+    let place = place.display();
     let most = show_bitrate(u64::from(server.config.media.max_bitrate));
     match catalogue.entries.as_slice() {
         [(_, entry)] => {

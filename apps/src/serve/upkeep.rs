@@ -87,7 +87,7 @@ struct Keeper {
     args: Args,
     serves_files: bool,
     identity: Files,
-    media: std::path::PathBuf,
+    media: Option<std::path::PathBuf>,
     catalogue: Catalogue,
     handle: Handle<Command>,
 }
@@ -113,7 +113,7 @@ impl Keeper {
             Err(error) => log::debug!("no clock to tell the service manager: {error}"),
         }
         let identity = cert::load_or_make(&self.identity).map(|(identity, _)| Some(identity));
-        let catalogue = Catalogue::read(&self.media, &self.catalogue);
+        let catalogue = Catalogue::read(self.media.as_deref(), &self.catalogue);
         if let Ok(new) = &catalogue {
             self.catalogue = new.clone();
         }

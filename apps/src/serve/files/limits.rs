@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Transfers at once. Each has a thread, and a window of bytes in memory.
+/// Transfers at once. Each has up to four threads, and a window of bytes in memory.
 pub(super) const MAX_TRANSFERS: usize = 64;
 /// Of these, from one address.
 pub(super) const MAX_TRANSFERS_PER_PEER: usize = 16;

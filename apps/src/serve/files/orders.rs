@@ -73,7 +73,18 @@ impl Files {
             }
             Query::Order { token, order } => {
                 self.policy.may_manage(peer)?;
-                self.order(endpoint, now, token, order).map(|()| Ok(Reply::Ordered))
+                self.order(endpoint, now, token, order)?;
+                // What was ordered holds, whatever happens next.
+                self.save();
+                let written = self.store.flush();
+                Ok(Err(Box::new(move || match written.recv() {
+                    Ok(true) => Reply::Ordered,
+                    Ok(false) | Err(_) => {
+                        let words = "it is done, but the server may forget it: its list of \
+                                     transfers cannot be written";
+                        Refusal::new(Code::Internal, words).into()
+                    }
+                })))
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -25,8 +26,16 @@ type Changes = BTreeMap<Token, Option<Record>>;
 #[derive(Debug, Default)]
 struct Pending {
     changes: Changes,
+    /// Those who wait until they are written, or cannot be.
+    waiting: Vec<Sender<bool>>,
     /// Nothing more comes: what is there is written, and the thread ends.
     closing: bool,
+}
+
+impl Pending {
+    fn is_urgent(&self) -> bool {
+        self.closing || !self.waiting.is_empty()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +84,14 @@ impl Store {
         // There are never more than the register has, and what it has forgotten in a second.
         self.shared.lock().changes.extend(changes);
         self.shared.news.notify_one();
+    }
+
+    /// Has everything written that is to be, at once. The receiver learns whether it was.
+    pub(super) fn flush(&self) -> Receiver<bool> {
+        let (done, told) = mpsc::channel();
+        self.shared.lock().waiting.push(done);
+        self.shared.news.notify_one();
+        told
     }
 }
 
@@ -142,12 +159,18 @@ fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Failure {
 fn write_all(database: &Database, name: &str, shared: &Shared) {
     let mut failing = false;
     loop {
-        let idle = |pending: &mut Pending| pending.changes.is_empty() && !pending.closing;
+        let idle = |pending: &mut Pending| pending.changes.is_empty() && !pending.is_urgent();
         let woken = shared.news.wait_while(shared.lock(), idle);
         let mut pending = woken.unwrap_or_else(PoisonError::into_inner);
         let (changes, closing) = (std::mem::take(&mut pending.changes), pending.closing);
+        let waiting = std::mem::take(&mut pending.waiting);
         drop(pending);
-        match write(database, &changes) {
+        let written = write(database, &changes);
+        for done in waiting {
+            // Whoever has gone does not need to know.
+            let _ = done.send(written.is_ok());
+        }
+        match written {
             Ok(()) if failing => {
                 log::info!("the list of transfers, {name}, is written again");
                 failing = false;
@@ -168,8 +191,8 @@ fn write_all(database: &Database, name: &str, shared: &Shared) {
         if closing {
             return;
         }
-        let closing = |pending: &mut Pending| !pending.closing;
-        drop(shared.news.wait_timeout_while(shared.lock(), PAUSE, closing));
+        let may_wait = |pending: &mut Pending| !pending.is_urgent();
+        drop(shared.news.wait_timeout_while(shared.lock(), PAUSE, may_wait));
     }
 }
 
@@ -201,6 +224,22 @@ mod tests {
 
     fn token(n: u8) -> Token {
         Token([n; 16])
+    }
+
+    #[test]
+    fn what_is_flushed_is_written_when_it_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("transfers"), dir.path().join("copy"));
+        let (store, _) = Store::open(&path).unwrap();
+        for n in 1..4 {
+            let held = Record { held: true, ..record(State::Running, n) };
+            store.save([(token(1), Some(held.clone()))].into());
+            assert_eq!(store.flush().recv(), Ok(true));
+            // As after a loss of power.
+            std::fs::copy(&path, &copy).unwrap();
+            assert_eq!(Store::open(&copy).unwrap().1, [(token(1), held)].into());
+        }
+        assert_eq!(store.flush().recv(), Ok(true), "there was nothing to write");
     }
 
     #[test]
