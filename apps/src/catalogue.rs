@@ -36,8 +36,8 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Reads the file or folder at `root`, if there is to be one. Files that `before` had keep their numbers, so that
-    /// what is being served goes on.
+    /// Reads the file or folder at `root`, if there is to be one. Files that `before` had keep
+    /// their numbers, so that what is being served goes on.
     ///
     /// # Errors
     /// If there is nothing at `root`, or it cannot be read.

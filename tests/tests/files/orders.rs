@@ -42,7 +42,7 @@ const SLOWLY: [&str; 5] = ["--limit", "2MiB/s", "--json", "--reconnect", "60s"];
 fn a_transfer_that_was_paused_waits_through_a_restart_until_it_is_resumed() {
     let mut place = Place::new("orders");
     place.put("here/large", &bytes(3, 6 << 20));
-    let mut server = place.server(&[]);
+    let server = place.server(&[]);
     let client = place.start(&[&["send", "here/large"][..], &SLOWLY].concat());
     let token = until(&place, "running");
     order(&place, "pause", &token);
