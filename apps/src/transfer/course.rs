@@ -116,7 +116,7 @@ impl Course {
             }
             wait = WAITS.1.min(2 * wait);
         };
-        self.view.borrow_mut().state = State::Over;
+        self.view.borrow_mut().close();
         self.put_away(&finish);
         finish
     }

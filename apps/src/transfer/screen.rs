@@ -82,7 +82,7 @@ impl<'a> Screen<'a> {
         let told = (view.there(), files, view.state.name());
         if part.told != Some(told) {
             part.told = Some(told);
-            let elapsed = u64::try_from(view.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let elapsed = u64::try_from(view.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.report.event(
                 "progress",
                 json!({

@@ -102,7 +102,7 @@ fn table(streams: &[(u64, ChannelStats)]) -> String {
 /// As an event's fields.
 pub(super) fn fields(view: &View, complete: bool) -> Value {
     let sums = view.sums();
-    let time = view.started.elapsed();
+    let time = view.elapsed();
     let failed: u64 = view.failed.values().sum();
     let limited: serde_json::Map<String, Value> = LimitedBy::ALL
         .into_iter()
@@ -139,7 +139,7 @@ pub(super) fn words(view: &View, complete: bool) -> String {
         return String::new();
     }
     let sums = view.sums();
-    let time = view.started.elapsed();
+    let time = view.elapsed();
     let rate = show_byte_rate(per_second(view.stored(), time));
     let (server, time) = (&view.server, show_duration(time));
     let mut text = if complete {
@@ -205,7 +205,7 @@ pub(super) fn tell(parts: &[(&View, bool)], report: &Report) {
             (by.name().to_owned(), times.sum::<f64>().into())
         })
         .collect();
-    let longest = parts.iter().map(|(view, _)| view.started.elapsed()).max().unwrap_or_default();
+    let longest = parts.iter().map(|(view, _)| view.elapsed()).max().unwrap_or_default();
     let mut all = json!({
         "complete": parts.iter().all(|(_, complete)| *complete), "seconds": seconds(longest),
         "streams": streams, "limited": limited,
@@ -295,6 +295,16 @@ mod tests {
         let text = words(&view, false);
         // 7 of the 20 bytes were skipped.
         assert!(text.starts_with("not complete: 5 B of 13 B sent to h:1, in "), "{text}");
+    }
+
+    #[test]
+    fn who_is_done_has_taken_as_long_as_it_took() {
+        let mut view = view();
+        view.close();
+        let took = fields(&view, true)["seconds"].clone();
+        let later = std::time::Instant::now() + Duration::from_millis(3);
+        while std::time::Instant::now() < later {}
+        assert_eq!(fields(&view, true)["seconds"], took);
     }
 
     #[test]

@@ -79,7 +79,9 @@ pub(super) struct View {
     pub(super) speaks: bool,
     pub(super) state: State,
     pub(super) paused: (bool, bool),
-    pub(super) started: Instant,
+    started: Instant,
+    /// How long it took.
+    took: Option<Duration>,
     /// When bytes could move for the first time.
     pub(super) accepted: Option<Instant>,
     /// Bytes and entries that were announced.
@@ -154,6 +156,7 @@ impl View {
             state: State::Connecting,
             paused: (false, false),
             started: Instant::now(),
+            took: None,
             accepted: None,
             total: None,
             entries: None,
@@ -207,6 +210,17 @@ impl View {
         let mut sums = self.before.clone();
         sums.add(self.connections, &self.stats, self.transport.as_ref());
         sums
+    }
+
+    /// Nothing more will be done.
+    pub(super) fn close(&mut self) {
+        self.state = State::Over;
+        self.took = Some(self.started.elapsed());
+    }
+
+    /// How long it takes, or took.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.took.unwrap_or_else(|| self.started.elapsed())
     }
 
     /// It was accepted.
