@@ -17,7 +17,7 @@ use anabranch_core::files::{self, Command, Existing};
 use anabranch_storage::{Attributes, RelPath, Storage};
 
 use crate::trouble::Trouble;
-use crate::{Out, Quota, Report, Task, Worker, journal};
+use crate::{Out, Quota, Report, Task, Worker};
 use aides::{Aides, Made};
 use incoming::Incoming;
 
@@ -192,14 +192,14 @@ impl Keeper {
 
     /// Somebody else has written a piece.
     fn on_made(&mut self, made: Made, out: Tell<'_>) {
-        let Made { file, piece, bytes, hash, wrote, .. } = made;
+        let Made { file, piece, bytes, hash, wrote, is_noted, .. } = made;
         out(Out::Buffer(bytes));
         if self.dead || !self.files.contains_key(&file) {
             return;
         }
         let noted = wrote
             .map_err(|error| Trouble::storing("writing", error))
-            .and_then(|()| self.note(file, |entry| journal::stored(entry, piece, &hash)));
+            .and_then(|()| if is_noted { Ok(()) } else { self.note_piece(file, piece, &hash) });
         match noted {
             Ok(()) => out(Out::Command(Command::Stored { file, piece, hash })),
             Err(trouble) => self.give_up(file, trouble, out),

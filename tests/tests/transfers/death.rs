@@ -178,6 +178,25 @@ fn a_file_that_several_threads_write_is_whole_or_goes_on() {
 }
 
 #[test]
+fn what_another_thread_has_written_is_not_sent_again() {
+    let pieces = 12;
+    let scene = scene(&[("large", pieces * PIECE)], false, Existing::Refuse);
+    for _ in 0..20 {
+        let to = disk(1, DiskConfig::default());
+        to.allow_writers();
+        // The connection is lost when somebody else has begun to write.
+        let ferry = Ferry::new(giver(&scene.from, scene.name), keeper(&to, scene.existing));
+        let (first, stopped) = ferry.giver_first().run(|| to.helped() > 0);
+        assert!(stopped || one_core(), "{first:?}");
+        let written = to.helped() as usize;
+        let second = transfer(&scene.from, &to, scene.name, scene.existing);
+        assert!(second.complete && get(&to, "large").as_ref() == Some(&scene.files[0].1));
+        let most = pieces - written.max(first.stored.len());
+        assert!(second.sent.len() <= most, "{written} were written: {:?}", second.sent);
+    }
+}
+
+#[test]
 fn what_was_confirmed_survives_the_power() {
     for order in [Order::Kept, Order::Any] {
         seeds::each(16, |seed| {

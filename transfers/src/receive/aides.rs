@@ -32,6 +32,8 @@ pub(super) struct Made {
     pub(super) bytes: Vec<u8>,
     pub(super) hash: Hash,
     pub(super) wrote: Result<(), Error>,
+    /// It is in the journal.
+    pub(super) is_noted: bool,
 }
 
 struct Aide {
@@ -119,6 +121,12 @@ impl Aides {
         }
     }
 
+    /// Pieces of a file that were written, and are not in its journal.
+    pub(super) fn written(&mut self, file: u32) -> impl Iterator<Item = &mut Made> {
+        let is_new = |made: &&mut Made| !made.is_noted && made.wrote.is_ok();
+        self.made.iter_mut().filter(move |made| made.file == file).filter(is_new)
+    }
+
     fn hear(&mut self) {
         // There is always somebody who could tell: this, at least.
         if let Ok(made) = self.told.recv() {
@@ -142,7 +150,7 @@ fn work(aide: usize, todo: &Receiver<Job>, tell: &Sender<Made>) {
         let wrote = writer.write_at(offset, &bytes);
         // Before anybody learns of it: it keeps the file locked.
         drop(writer);
-        if tell.send(Made { aide, file, piece, bytes, hash, wrote }).is_err() {
+        if tell.send(Made { aide, file, piece, bytes, hash, wrote, is_noted: false }).is_err() {
             return;
         }
     }

@@ -172,8 +172,9 @@ impl Keeper {
 
     /// Closes the open files of a file.
     pub(super) fn close(&mut self, file: u32) {
-        self.open.retain(|other| *other != file);
         self.aides.settle(file);
+        self.note_written(file);
+        self.open.retain(|other| *other != file);
         let Some(incoming) = self.files.get_mut(&file) else { return };
         incoming.writer = None;
         if let Some(Handles { part, journal }) = incoming.handles.take() {
@@ -217,6 +218,23 @@ impl Keeper {
         }
     }
 
+    /// Pieces that others have written are in the journal before the file is closed, or they would
+    /// be sent again.
+    fn note_written(&mut self, file: u32) {
+        if self.files.get(&file).is_none_or(|incoming| incoming.handles.is_none()) {
+            return;
+        }
+        let written = self.aides.written(file).map(|made| {
+            made.is_noted = true;
+            (made.piece, made.hash)
+        });
+        for (piece, hash) in written.collect::<Vec<_>>() {
+            if let Err(trouble) = self.note_piece(file, piece, &hash) {
+                log::warn!("a piece is there and will be sent again: {}", trouble.reason);
+            }
+        }
+    }
+
     /// Stores a piece.
     pub(super) fn store(
         &mut self,
@@ -245,11 +263,16 @@ impl Keeper {
         } else {
             self.disk.write_at(handles.part, offset, bytes).map_err(failed)?;
         }
-        self.note(file, |entry| journal::stored(entry, piece, hash))?;
+        self.note_piece(file, piece, hash)?;
         if is_small {
             self.close(file);
         }
         Ok(())
+    }
+
+    /// A piece has been written.
+    pub(super) fn note_piece(&mut self, file: u32, piece: u64, hash: &Hash) -> Result<(), Trouble> {
+        self.note(file, |entry| journal::stored(entry, piece, hash))
     }
 
     /// Appends to a journal, if there is one.
