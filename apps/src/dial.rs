@@ -21,6 +21,7 @@ use smol::{Task, Timer};
 use crate::cli::client::{Protocol, Server};
 use crate::exit::{Exit, Failure};
 use crate::known_hosts::{Fingerprint, KnownHosts, host_key};
+use crate::next::next;
 use crate::recording::{self, Place as File, Recording};
 use crate::report::Report;
 use crate::signals::Signal;
@@ -71,12 +72,7 @@ pub async fn unless<T>(
     interrupts: &Interrupts,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let stop = async {
-        match interrupts.recv().await {
-            Ok(signal) => Err(interrupted(signal)),
-            Err(_) => smol::future::pending().await,
-        }
-    };
+    let stop = async { Err(interrupted(next(Some(interrupts)).await)) };
     smol::future::or(stop, work).await
 }
 

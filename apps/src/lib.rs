@@ -14,6 +14,7 @@ pub mod generate;
 pub mod key_log;
 pub mod known_hosts;
 pub mod list;
+mod next;
 pub mod orders;
 pub mod ping;
 pub mod plaintext;

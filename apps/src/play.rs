@@ -22,6 +22,7 @@ use smol::future::or;
 use crate::cli::client::Play;
 use crate::dial::{self, Executor, Interrupts, Link};
 use crate::exit::{Exit, Failure};
+use crate::next::next;
 use crate::report::Report;
 use crate::signals::Signal;
 use crate::units::{clean, show_bitrate, show_duration, show_size};
@@ -190,8 +191,8 @@ impl Player<'_> {
                 None => Step::Piece(stream.next().await),
             }
         };
-        let key = maybe(keys.as_ref(), Step::Key);
-        let signal = maybe(Some(*interrupts), Step::Signal);
+        let key = async { Step::Key(next(keys.as_ref()).await) };
+        let signal = async { Step::Signal(next(Some(*interrupts)).await) };
         let notice = async {
             match connection.next_event().await {
                 Some(notice) => Step::Notice(notice),
@@ -357,15 +358,6 @@ fn went(outcome: Result<(), RequestError>) -> Result<bool, Failure> {
         // How it was lost is told at the end of the stream.
         Err(RequestError::Lost(_)) => Ok(false),
         Err(RequestError::Gone) => Err(Failure::new(Exit::Internal, "the network loop has ended")),
-    }
-}
-
-async fn maybe<T>(from: Option<&Receiver<T>>, make: impl FnOnce(T) -> Step) -> Step {
-    let pending = smol::future::pending;
-    let Some(from) = from else { return pending().await };
-    match from.recv().await {
-        Ok(item) => make(item),
-        Err(_) => pending().await,
     }
 }
 

@@ -25,6 +25,7 @@ use crate::cli::files::{Course as Settings, Get, Send};
 use crate::dial::{self, Executor, Interrupts};
 use crate::exit::{Exit, Failure};
 use crate::known_hosts::host_key;
+use crate::next::next;
 use crate::play::keys::{self, Key};
 use crate::report::Report;
 use crate::signals::Signal;
@@ -324,23 +325,17 @@ async fn step(
     interrupts: &Interrupts,
     tick: &mut Timer,
 ) -> Step {
-    let finish = maybe(Some(finished), |(index, finish)| Step::Finish(index, finish));
-    let key = maybe(keys, Step::Key);
-    let signal = maybe(Some(interrupts), Step::Signal);
+    let finish = async {
+        let (index, finish) = next(Some(finished)).await;
+        Step::Finish(index, finish)
+    };
+    let key = async { Step::Key(next(keys).await) };
+    let signal = async { Step::Signal(next(Some(interrupts)).await) };
     let ticks = async {
         smol::stream::StreamExt::next(tick).await;
         Step::Tick
     };
     or(or(finish, signal), or(key, ticks)).await
-}
-
-async fn maybe<T>(from: Option<&Receiver<T>>, make: impl FnOnce(T) -> Step) -> Step {
-    let pending = smol::future::pending;
-    let Some(from) = from else { return pending().await };
-    match from.recv().await {
-        Ok(item) => make(item),
-        Err(_) => pending().await,
-    }
 }
 
 #[cfg(test)]

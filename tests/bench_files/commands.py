@@ -91,10 +91,6 @@ SERVERS = {
     "anabranch-in": Server(
         DAEMON, congestion=("--congestion", "{cc}"), folder="inbox", port_file=True,
         requires=("{anabranchd}", (), "--files")),
-    "anabranch-in-no-sync": Server(
-        (*DAEMON, "--no-sync"),
-        congestion=("--congestion", "{cc}"), folder="inbox", port_file=True,
-        requires=("{anabranchd}", (), "--no-sync")),
 }
 
 # TLS with the cipher that the QUIC contestants use too.
@@ -162,12 +158,6 @@ CONTESTANTS = [
         folder=("{anabranch}", "send", *ANAB, "{source}"),
         congestion=CLIENT_CC, verifies="BLAKE3", syncs="yes",
         requires=("{anabranch}", ("send",), "--known-hosts")),
-    Contestant(
-        "anabranch send, server --no-sync", "anabranch-in-no-sync", arrives="inbox",
-        sections=("big", "many", "tree"), names_congestion="anabranch",
-        file=("{anabranch}", "send", *ANAB, "{source}"),
-        folder=("{anabranch}", "send", *ANAB, "{source}"),
-        verifies="BLAKE3", requires=("{anabranch}", ("send",), "--known-hosts")),
 ]
 
 #: Rows that the others are compared with.

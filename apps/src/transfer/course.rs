@@ -22,6 +22,7 @@ use super::view::{State, View, Way};
 use crate::cli::client::Server;
 use crate::dial::{self, Executor, Interrupts, Link};
 use crate::exit::{Exit, Failure};
+use crate::next::next;
 use crate::report::Report;
 use crate::signals::Signal;
 use crate::units::show_duration;
@@ -220,23 +221,15 @@ impl Course {
     }
 
     async fn step(&self, transfer: &Transfer, link: &Link, tick: &mut Timer) -> Step {
-        let pending = smol::future::pending;
         let stop = async {
-            match self.stop.recv().await {
-                Ok(_) => Step::Stop,
-                Err(_) => pending().await,
-            }
+            next(Some(&self.stop)).await;
+            Step::Stop
         };
-        let wish = async {
-            match self.wishes.recv().await {
-                Ok(wish) => Step::Wish(wish),
-                Err(_) => pending().await,
-            }
-        };
+        let wish = async { Step::Wish(next(Some(&self.wishes)).await) };
         let notice = async {
             match link.connection.next_event().await {
                 Some(notice) => Step::Notice(notice),
-                None => pending().await,
+                None => smol::future::pending().await,
             }
         };
         let news = async { Step::News(transfer.next().await) };
