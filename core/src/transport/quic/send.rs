@@ -42,11 +42,6 @@ pub(super) fn batch(
     if !conn.is_established() || paths.is_probe(first) || unproved.is_some() {
         return Ok(Some(batch));
     }
-    // quiche puts one STREAM frame into a packet. A few bytes on one stream must not cut what is
-    // sent on others into pieces of that size.
-    if first < paths.datagram(conn) / 8 * 7 {
-        return Ok(Some(batch));
-    }
     let room = buf.len().min(MAX_SEGMENTED);
     for _ in 1..MAX_SEGMENTS {
         let end = batch.len + first;
